@@ -1,0 +1,1 @@
+"""Jobsite's app: background jobs that are never lost, doubled or lied about."""
