@@ -1,0 +1,31 @@
+"""Who may see and do what: the one place where permissions are decided."""
+
+from typing import Any
+
+from jobs.core.kind import Kind
+
+#: Scopes of tokens, each including those before it.
+SCOPES = ("read", "write", "admin")
+
+
+def is_operator(user: Any) -> bool:
+    """Operators see and steer every job; others only their own."""
+    return bool(user.is_active and user.is_staff)
+
+
+def may_see(user: Any, owner_id: int | None) -> bool:
+    return is_operator(user) or (owner_id is not None and user.pk == owner_id)
+
+
+def may_change(user: Any, owner_id: int | None) -> bool:
+    return may_see(user, owner_id)
+
+
+def may_submit(user: Any, kind: type[Kind]) -> bool:
+    """user: None is the site itself: its command line, and schedules without owner."""
+    return not kind.operators_only or user is None or is_operator(user)
+
+
+def allows(scope: str, needed: str) -> bool:
+    """Whether a token of `scope` covers what needs `needed`."""
+    return SCOPES.index(scope) >= SCOPES.index(needed)

@@ -1,0 +1,59 @@
+"""All kinds, by slug: those of `jobs/kinds/`, then those of every installed app's `kinds.py`."""
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any
+
+from jobs.core.access import may_submit
+from jobs.core.kind import Kind
+
+
+@cache
+def all_kinds() -> dict[str, type[Kind]]:
+    """Every kind by slug, in the order that pages list them.
+
+    Raises TypeError where two kinds share a slug.
+    """
+    from django.apps import apps
+    from django.utils.module_loading import module_has_submodule
+
+    import jobs.kinds
+
+    for module in pkgutil.iter_modules(jobs.kinds.__path__, "jobs.kinds."):
+        importlib.import_module(module.name)
+    for config in apps.get_app_configs():
+        if config.name != "jobs" and config.module and module_has_submodule(config.module, "kinds"):
+            importlib.import_module(f"{config.name}.kinds")
+    found: dict[str, type[Kind]] = {}
+    for kind in sorted(_subclasses(Kind), key=lambda kind: (kind.order, kind.label)):
+        if other := found.get(kind.slug):
+            raise TypeError(f"two kinds have the slug {kind.slug!r}: {other.__module__} and {kind.__module__}")
+        found[kind.slug] = kind
+    return found
+
+
+def kinds_for(user: Any) -> list[type[Kind]]:
+    """The kinds that a user may submit, in the order that pages list them."""
+    return [kind for kind in all_kinds().values() if may_submit(user, kind)]
+
+
+def get_kind(slug: str) -> type[Kind] | None:
+    return all_kinds().get(slug)
+
+
+def task_name(slug: str) -> str:
+    """The Celery task that runs a kind."""
+    return f"jobs.{slug}"
+
+
+def kind_of_task(name: str) -> type[Kind] | None:
+    """The kind behind a Celery task's name, None for other people's tasks."""
+    return get_kind(name.removeprefix("jobs.")) if name.startswith("jobs.") else None
+
+
+def _subclasses(base: type[Kind]) -> list[type[Kind]]:
+    found = []
+    for cls in base.__subclasses__():
+        found += ([cls] if cls.slug else []) + _subclasses(cls)
+    return found

@@ -1,0 +1,51 @@
+"""When a failed attempt is followed by another, and how long it waits."""
+
+import random
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """A delay that grows with each attempt: base * factor^(n-1), never above cap [s].
+
+    With jitter the delay is drawn evenly from its upper half, so that jobs that failed together do not
+    come back together.
+    """
+
+    base: float = 2.0
+    cap: float = 300.0
+    factor: float = 2.0
+    jitter: bool = True
+
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait after attempt number `attempt` (the first is 1) has failed."""
+        full = min(self.cap, self.base * self.factor ** min(attempt - 1, 60))
+        return random.uniform(full / 2, full) if self.jitter else full
+
+
+@dataclass(frozen=True)
+class Retry:
+    """A kind's policy: which exceptions are worth a further attempt, and how many attempts in all.
+
+    An exception may carry `retry_after` [s], which then is the least delay.
+    """
+
+    on: tuple[type[BaseException], ...] = ()
+    attempts: int = 1
+    backoff: Exponential = Exponential()
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError("Retry.attempts counts every attempt, the first included: at least 1")
+        if self.attempts > 1 and not self.on:
+            raise ValueError("Retry.on names the exceptions that are worth another attempt")
+
+    def delay_after(self, error: BaseException, attempt: int) -> float | None:
+        """Seconds until the next attempt, or None where this error ends the job."""
+        if attempt >= self.attempts or not isinstance(error, self.on):
+            return None
+        asked = getattr(error, "retry_after", None) or 0.0
+        return max(self.backoff.delay(attempt), float(asked))
+
+
+NO_RETRY = Retry()
