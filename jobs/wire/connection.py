@@ -1,0 +1,64 @@
+"""The Redis client of this process, and the breaker that keeps an outage from slowing everything down."""
+
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import redis
+from django.conf import settings
+
+#: What redis-py raises when Redis cannot be reached, is loading its data, or is full.
+UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, redis.OutOfMemoryError, OSError)
+
+#: Connections of one process; whoever needs one more waits for it, at most WAIT_FOR_CONNECTION [s]. redis-py's usual
+#: pool refuses instead, as if Redis were gone, and a thousand green threads would each pay for opening its own.
+MOST_CONNECTIONS, WAIT_FOR_CONNECTION = 32, 20
+
+
+@cache
+def redis_client() -> Any:
+    """A redis.Redis with its own pool, decoding to text. Reconnects by itself; one retry hides a restarted Redis.
+
+    Typed Any: redis-py declares every answer as "bytes or str, now or awaited", which no check could use.
+    """
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    pool = redis.BlockingConnectionPool.from_url(
+        settings.REDIS_URL,
+        max_connections=MOST_CONNECTIONS,
+        timeout=WAIT_FOR_CONNECTION,
+        decode_responses=True,
+        socket_connect_timeout=1.0,
+        socket_timeout=10.0,
+        socket_keepalive=True,
+        health_check_interval=30,
+        retry=Retry(NoBackoff(), 1),
+    )
+    return redis.Redis.from_pool(pool)
+
+
+class Breaker:
+    """After a failure, refuses for `rest` seconds without trying, so that callers do not each wait for a timeout."""
+
+    def __init__(self, rest: float = 1.0):
+        self.rest = rest
+        self._closed_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        return time.monotonic() < self._closed_at
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """The function's answer. Raises ConnectionError where Redis is unreachable, or was a moment ago."""
+        if self.is_open:
+            raise ConnectionError("Redis was unreachable a moment ago")
+        try:
+            return function(*args)
+        except UNREACHABLE as error:
+            self._closed_at = time.monotonic() + self.rest
+            raise ConnectionError(str(error)) from error
+
+
+breaker = Breaker()

@@ -1,0 +1,46 @@
+"""Names of everything that Jobsite keeps in Redis. docs/architecture.md lists what each holds."""
+
+from jobs.core.priorities import STEPS
+
+EVENTS = "jobsite:events"
+GROUP = "keeper"
+#: Id of the last event that SQL has.
+RECORDED = "jobsite:recorded"
+#: Events that could not be recorded, with the reason; /readyz shows its length.
+DEAD = "jobsite:dead"
+#: A random word; gone or different: Redis was emptied, or replaced by an older copy (LINE 4).
+EPOCH = "jobsite:epoch"
+WORKERS = "jobsite:workers"
+#: Ids of running jobs that somebody wishes cancelled; workers look every half second.
+CANCELS = "jobsite:cancels"
+#: Queues that are paused: name -> JSON {"at": unix seconds, "by": user name}.
+PAUSED = "jobsite:paused"
+#: How often each task of each worker held the event loop: JSON [node, task] -> count.
+BLOCKED = "jobsite:blocked"
+#: Pub/sub: whose access has changed, so that web processes forget what they know of it.
+ACCESS_CHANNEL = "jobsite:access"
+#: kombu's own: messages delivered and not yet acknowledged.
+UNACKED = "unacked"
+UNACKED_INDEX = "unacked_index"
+
+
+def run(job_id: str) -> str:
+    return f"jobsite:run:{job_id}"
+
+
+def result(job_id: str) -> str:
+    return f"celery-task-meta-{job_id}"
+
+
+def ledger(job_id: str) -> str:
+    return f"jobsite:ledger:{job_id}"
+
+
+def worker(process: str) -> str:
+    return f"jobsite:worker:{process}"
+
+
+def queue(name: str, priority: int) -> str:
+    """The list behind one priority of a queue, as kombu names it (transport/redis.py, _q_for_pri)."""
+    step = max(step for step in STEPS if step <= priority)
+    return f"{name}\x06\x16{step}" if step else name

@@ -1,0 +1,31 @@
+-- One state change of a claimed attempt: run hash, result key, its publication and the event, in one step.
+-- KEYS: run, events, result, cancels.
+-- ARGV: attempt, owner, state, phase, event, result JSON or '', result expiry [s], run expiry [s], job id
+-- Answers {event id, verdict}: 'ok'; 'superseded' or 'final': told in the stream, Redis' own state left alone;
+-- 'taken' (only while running): another worker owns it, the attempt must end.
+local have = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'owner', 'state', 'assumed')
+local attempt, mine = tonumber(have[1] or 0), tonumber(ARGV[1])
+local final = ARGV[4] == 'final'
+-- A loss is told by an observer, not by the owner, and only of what still runs.
+if ARGV[3] == 'LOST' then
+  if have[1] and (attempt ~= mine or have[2] ~= 'running') then return {'', 'final'} end
+elseif not final and have[3] and attempt == mine and have[3] ~= ARGV[2] then return {'', 'taken'} end
+-- A final report is always told, even late: the keeper's merge decides (LINE 7).
+local id = redis.call('XADD', KEYS[2], '*', 'e', ARGV[5])
+if attempt > mine and ARGV[3] ~= 'SUCCESS' then return {id, 'superseded'} end
+-- What the keeper concluded from a vanished worker yields to that worker's own word.
+local absorbs = have[2] == 'final' and not (have[5] and ARGV[2] ~= 'keeper')
+if absorbs and (have[4] == 'SUCCESS' or (attempt == mine and ARGV[3] ~= 'SUCCESS')) then return {id, 'final'} end
+redis.call('HSET', KEYS[1], 'attempt', math.max(attempt, mine), 'phase', ARGV[4], 'state', ARGV[3], 'event', id)
+redis.call('HDEL', KEYS[1], 'assumed')
+if final and ARGV[2] == 'keeper' then redis.call('HSET', KEYS[1], 'assumed', '1') end
+if ARGV[6] ~= '' then
+  redis.call('SETEX', KEYS[3], ARGV[7], ARGV[6])
+  redis.call('PUBLISH', KEYS[3], ARGV[6])
+end
+if final then
+  redis.call('HDEL', KEYS[1], 'progress')
+  redis.call('SREM', KEYS[4], ARGV[9])
+  redis.call('EXPIRE', KEYS[1], ARGV[8])
+end
+return {id, 'ok'}
