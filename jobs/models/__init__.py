@@ -1,0 +1,29 @@
+"""What SQL keeps: one noun a file. Workers never import this package's users, and never write state here."""
+
+from jobs.models.artifact import Artifact
+from jobs.models.attempt import Attempt
+from jobs.models.audit import AuditEntry
+from jobs.models.incident import Incident
+from jobs.models.job import Job
+from jobs.models.lease import Lease
+from jobs.models.ledger import LedgerEntry
+from jobs.models.logline import LogLine
+from jobs.models.mail import Mail
+from jobs.models.schedule import Schedule
+from jobs.models.throughput import Throughput
+from jobs.models.token import ApiToken
+
+__all__ = [
+    "ApiToken",
+    "Artifact",
+    "Attempt",
+    "AuditEntry",
+    "Incident",
+    "Job",
+    "Lease",
+    "LedgerEntry",
+    "LogLine",
+    "Mail",
+    "Schedule",
+    "Throughput",
+]
