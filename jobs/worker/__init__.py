@@ -1,0 +1,1 @@
+"""Inside a worker. Nothing here loads models, or writes state to SQL."""

@@ -1,0 +1,32 @@
+"""However many jobs end at once, their messages are acknowledged.
+
+kombu's pool holds ten connections and refuses an eleventh; the refused acknowledgement is only logged, and its place
+stays taken for good. Measured: of 1,000 green jobs that ended together 835 were never acknowledged.
+"""
+
+from typing import Any
+
+import redis
+from celery import bootsteps
+from celery.worker.consumer.tasks import Tasks
+
+from jobs.wire.connection import MOST_CONNECTIONS, WAIT_FOR_CONNECTION
+
+
+class ShareConnections(bootsteps.StartStopStep):
+    """Gives the consumer's channel a pool in which those wait for whom no connection is left."""
+
+    requires = (Tasks,)
+
+    def start(self, consumer: Any) -> None:
+        channel: Any = consumer.task_consumer.channel
+        own = getattr(channel, "pool", None)
+        if type(own) is not redis.ConnectionPool:
+            return  # another broker, or Sentinel's own pool
+        channel._pool = redis.BlockingConnectionPool(
+            max_connections=MOST_CONNECTIONS,
+            timeout=WAIT_FOR_CONNECTION,
+            connection_class=own.connection_class,
+            **own.connection_kwargs,
+        )
+        own.disconnect()

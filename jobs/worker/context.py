@@ -1,0 +1,155 @@
+"""What a kind's `run` is given: progress, log, files, ledger. Usable in both pools, since none of it is SQL."""
+
+import mimetypes
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePath
+from typing import IO, Any, TypeVar
+
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.utils.text import get_valid_filename
+
+from jobs.core.errors import Cancelled
+from jobs.core.kind import Ledger
+from jobs.wire import events, keys
+from jobs.wire.connection import UNREACHABLE, redis_client
+from jobs.worker import logs, report
+from jobs.worker.execution import Execution, Superseded
+
+T = TypeVar("T")
+
+#: [s] that a ledger entry waits for Redis before the attempt fails (and is tried again later).
+LEDGER_WAITS = 120.0
+LEDGER_EXPIRES = 30 * 86_400
+
+
+class JobContext:
+    """The Context of one attempt (core/kind.py says what each part does)."""
+
+    def __init__(self, execution: Execution):
+        self._execution = execution
+        self.job_id = execution.job
+        self.attempt = execution.attempt
+        self.max_attempts = execution.max_attempts
+        self.owner = execution.owner_name
+        self.ledger: Ledger = RedisLedger(execution)
+        self._folder: Path | None = None
+
+    def progress(self, current: float, total: float, step: str = "") -> None:
+        execution = self._execution
+        self.check()
+        progress = {
+            "current": current, "total": total, "step": step[:200], "at": round(time.time(), 3),
+            "started": execution.started,
+        }  # fmt: skip
+        try:
+            verdict = report.send_progress(execution, report.progress_command(execution, progress))
+        except UNREACHABLE:
+            return  # the next report tells more
+        if verdict == "cancel":
+            raise Cancelled
+        execution.taken |= verdict == "taken"
+        self.check()
+
+    def check(self) -> None:
+        if self._execution.taken:
+            raise Superseded
+        if self._execution.cancel_asked:
+            raise Cancelled
+
+    def log(self, text: str) -> None:
+        logs.add(self._execution, str(text))
+
+    def open(self, ref: Mapping[str, Any]) -> IO[bytes]:
+        return storages["jobs"].open(ref["path"], "rb")
+
+    def path(self, ref: Mapping[str, Any]) -> Path:
+        storage = storages["jobs"]
+        try:
+            return Path(storage.path(ref["path"]))
+        except NotImplementedError:  # a storage that is not on this machine
+            target = self.tempdir() / f"{uuid.uuid4().hex}{PurePath(ref['name']).suffix}"
+            with storage.open(ref["path"], "rb") as source, target.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+            return target
+
+    def tempdir(self) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="jobsite-"))
+        return self._folder
+
+    def save(self, name: str, content: bytes | Path | IO[bytes], content_type: str = "") -> dict[str, Any]:
+        self.check()
+        name = PurePath(name.replace("\\", "/")).name[:255] or "file"
+        artifact = uuid.uuid4().hex
+        safe = get_valid_filename(name)[-100:] if name.strip("._ ") else "file"
+        path, size = _write(f"outputs/{artifact[:2]}/{artifact}/{safe}", content)
+        fields = {
+            "artifact": artifact,
+            "name": name,
+            "size": size,
+            "path": path,
+            "content_type": content_type or mimetypes.guess_type(name)[0] or "application/octet-stream",
+        }
+        report.tell(self._execution, events.ARTIFACT, **fields)
+        return {key: fields[key] for key in ("artifact", "name", "size", "path")}
+
+    def close(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _write(path: str, content: bytes | Path | IO[bytes]) -> tuple[str, int]:
+    storage = storages["jobs"]
+    if isinstance(content, bytes):
+        return storage.save(path, ContentFile(content)), len(content)
+    if isinstance(content, Path):
+        with content.open("rb") as file:
+            return storage.save(path, File(file)), content.stat().st_size
+    stored = storage.save(path, File(content))
+    return stored, storage.size(stored)
+
+
+class RedisLedger:
+    """The ledger of one job: in Redis, where it outlives the attempt, and copied to SQL by the keeper (LINE 14)."""
+
+    def __init__(self, execution: Execution):
+        self._execution = execution
+        self._key = keys.ledger(execution.job)
+
+    def all(self) -> dict[str, dict[str, Any]]:
+        stored = _until_redis_answers(lambda: redis_client().hgetall(self._key))
+        entries = {}
+        for key, value in stored.items():
+            state, _, note = value.partition("\n")
+            entries[key] = {"state": state, "note": note}
+        return entries
+
+    def mark(self, key: str, state: str, note: str = "") -> None:
+        event = report.event_of(self._execution, events.LEDGER, key=key[:320], state=state, note=note[:500])
+
+        def write() -> None:
+            pipe = redis_client().pipeline(transaction=True)
+            pipe.hset(self._key, key, f"{state}\n{note[:500]}")
+            pipe.expire(self._key, LEDGER_EXPIRES)
+            pipe.xadd(keys.EVENTS, {"e": event})
+            pipe.execute()
+
+        _until_redis_answers(write)
+
+
+def _until_redis_answers(call: Callable[[], T]) -> T:
+    """Raises ConnectionError after LEDGER_WAITS."""
+    until = time.monotonic() + LEDGER_WAITS
+    while True:
+        try:
+            return call()
+        except UNREACHABLE as error:
+            if time.monotonic() > until:
+                raise ConnectionError(f"Redis did not come back within {LEDGER_WAITS:g} s: {error}") from error
+            time.sleep(0.5)

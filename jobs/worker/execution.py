@@ -1,0 +1,112 @@
+"""What this process is, and what it runs at the moment."""
+
+import os
+import socket
+import time
+import uuid
+from collections import deque
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+#: One start of a worker, never reused (LINE 2). Children of a prefork pool inherit it by fork.
+INCARNATION = uuid.uuid4().hex
+
+
+class Superseded(BaseException):
+    """The attempt is no longer this worker's: it ends without a word."""
+
+
+@dataclass(eq=False)
+class Execution:
+    """One attempt that this process has claimed."""
+
+    job: str
+    attempt: int
+    task: str
+    user: str = ""
+    owner_name: str = ""
+    max_attempts: int = 1
+    first_attempt: int = 1
+    started: float = field(default_factory=time.time)
+    cpu_started: float = field(default_factory=time.process_time)
+    #: What interrupts it: a greenlet, or a thread's ident.
+    runner: Any = None
+    #: Set once somebody's wish has been seen, and how often it has been told.
+    cancel_asked: float = 0.0
+    cancel_times: int = 0
+    #: The latest progress that has not been sent yet: (JSON, event, result).
+    unsent: Any = None
+    sent_at: float = 0.0
+    taken: bool = False
+    #: Log lines (time, text) that wait to be sent, and how many there were in all.
+    log: deque[tuple[float, str]] = field(default_factory=deque)
+    lines: int = 0
+
+
+@dataclass
+class Process:
+    """This worker process: filled at its start (setup.py)."""
+
+    node: str = ""
+    pool: str = ""
+    concurrency: int = 0
+    queues: tuple[str, ...] = ()
+    #: Those of `queues` that it leaves alone while they are paused (steering.py).
+    paused: tuple[str, ...] = ()
+    is_child: bool = False
+    started: float = field(default_factory=time.time)
+    #: Answers the ids of jobs that this process holds beside `running`; the prefork master's active requests.
+    also_held: Any = None
+    #: Answers the lags of the event loop [ms], newest last; None in pools that have none.
+    lags: Any = None
+
+    @property
+    def key(self) -> str:
+        """Names this process among all of all incarnations."""
+        return f"{INCARNATION}:{os.getpid()}"
+
+    def info(self) -> dict[str, Any]:
+        return {
+            "node": self.node,
+            "pool": self.pool,
+            "concurrency": self.concurrency,
+            "queues": list(self.queues),
+            "paused": list(self.paused),
+            "pid": os.getpid(),
+            "parent": os.getppid() if self.is_child else None,
+            "host": socket.gethostname(),
+            "incarnation": INCARNATION,
+            "started": self.started,
+            **({"lags": self.lags()} if self.lags else {}),
+        }
+
+
+process = Process()
+#: Claimed and not yet reported final, by job id.
+running: dict[str, Execution] = {}
+_current: ContextVar[Execution | None] = ContextVar("jobsite_execution", default=None)
+
+
+def current() -> Execution | None:
+    """The execution that the calling code belongs to."""
+    return _current.get()
+
+
+def enter(execution: Execution) -> Any:
+    running[execution.job] = execution
+    return _current.set(execution)
+
+
+def leave(execution: Execution, token: Any) -> None:
+    _current.reset(token)
+    if running.get(execution.job) is execution:
+        del running[execution.job]
+
+
+def attempt_of(request: Any) -> int:
+    """The number of the attempt that a Celery request is: ours from the header, Task.retry's counted on from it."""
+    get = request.get if hasattr(request, "get") else lambda name, default=None: getattr(request, name, default)
+    base, base_retries = get("jobsite_attempt", None), get("jobsite_retries", 0)
+    retries = get("retries", 0) or 0
+    return int(base or 1) + max(0, retries - int(base_retries or 0))

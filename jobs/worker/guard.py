@@ -1,0 +1,136 @@
+"""Around every task's body: the claim before it, limits and cancellation while it runs."""
+
+import functools
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from celery import Celery
+from celery.exceptions import Ignore
+from kombu.utils import json as kombu_json
+
+from jobs.core.errors import Cancelled
+from jobs.core.redaction import masked
+from jobs.wire.connection import UNREACHABLE
+from jobs.worker import logs, report
+from jobs.worker.execution import Execution, Superseded, attempt_of, enter, leave, process
+from jobs.worker.interrupt import runner
+
+log = logging.getLogger(__name__)
+
+#: [s] that a claim waits for Redis to come back; the message is dropped then, and dispatch sends another.
+WAIT_FOR_REDIS = 60.0
+
+
+def install(app: Celery) -> None:
+    """Wrap the body of every registered task.
+
+    Through `run`, not through hooks that a task may override; Ignore raised here is acknowledged and stores nothing.
+    """
+    for task in app.tasks.values():
+        if not task.name.startswith("celery.") and not hasattr(task, "_jobsite_guarded"):
+            task.run = _guarded(task, task.run)
+            task._jobsite_guarded = True
+
+
+def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(run)
+    def guard(*args: Any, **kwargs: Any) -> Any:
+        request = task.request
+        if request.called_directly or request.is_eager or not request.id:
+            return run(*args, **kwargs)
+        execution = _claim(task, request, args, kwargs)
+        token = enter(execution)
+        try:
+            return _limited(task, request, lambda: run(*args, **kwargs))
+        except Cancelled:
+            report.revoked(execution)
+            raise Ignore("cancelled") from None
+        except Superseded:
+            log.warning("%s, attempt %d, is another worker's: ended here", execution.job, execution.attempt)
+            raise Ignore("another worker has it") from None
+        finally:
+            logs.send(execution)
+            request.jobsite_usage = report.usage(execution)
+            leave(execution, token)
+
+    return guard
+
+
+def _claim(task: Any, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution:
+    foreign = getattr(request, "jobsite_attempt", None) is None
+    policy = getattr(request, "jobsite_policy", None) or {}
+    execution = Execution(
+        job=request.id,
+        attempt=attempt_of(request),
+        task=task.name,
+        user=str(getattr(request, "jobsite_user", "") or ""),
+        owner_name=policy.get("owner", ""),
+        max_attempts=policy.get("max", (task.max_retries or 0) + 1),
+        first_attempt=policy.get("first", 1),
+        runner=runner(),
+    )
+    meta = _foreign_meta(task, request, args, kwargs) if foreign else {}
+    # Task.retry of a job that was submitted here carries our headers on; its higher attempts nobody announced.
+    unannounced = foreign or bool(request.retries)
+    verdict = _wait_for_claim(execution, unannounced, meta)
+    if verdict != "ok":
+        log.info("dropped a message of %s, attempt %d: %s", execution.job, execution.attempt, verdict)
+        raise Ignore(f"not claimed: {verdict}")
+    return execution
+
+
+def _wait_for_claim(execution: Execution, foreign: bool, meta: dict[str, Any]) -> str:
+    token = report.new_token()
+    until = time.monotonic() + WAIT_FOR_REDIS
+    while True:
+        try:
+            return report.claim(execution, foreign=foreign, meta=meta, token=token)
+        except UNREACHABLE as error:
+            if time.monotonic() > until:
+                return f"Redis is unreachable ({error})"
+            time.sleep(0.5)
+
+
+def _foreign_meta(task: Any, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What the keeper needs for the row of a job that was not submitted here."""
+    info = request.delivery_info or {}
+    return {
+        "foreign": True,
+        "task": task.name,
+        "args": masked(_as_json(list(args))),
+        "kwargs": masked(_as_json(kwargs)),
+        "queue": info.get("routing_key") or "",
+        "priority": info.get("priority") or 0,
+        "max_attempts": (task.max_retries or 0) + 1,
+        "root": request.root_id,
+        "parent": request.parent_id,
+    }
+
+
+def _as_json(value: Any) -> Any:
+    """As the message had it: dates and the like keep their type, so that a person's retry passes the same."""
+    try:
+        return json.loads(kombu_json.dumps(value))
+    except TypeError:
+        return value  # from another serializer than JSON; the event tells it as text
+
+
+def _limited(task: Any, request: Any, body: Callable[[], Any]) -> Any:
+    """The body under its time limits. Prefork has its own (billiard kills the child); green pools have none (Celery
+    ignores them there), so they are kept here."""
+    if process.pool not in ("eventlet", "gevent"):
+        return body()
+    hard, soft = _limits(task, request)
+    if not hard and not soft:
+        return body()
+    from jobs.worker.greenlimits import limited
+
+    return limited(body, hard, soft)
+
+
+def _limits(task: Any, request: Any) -> tuple[float | None, float | None]:
+    hard, soft = request.timelimit or (None, None)
+    return hard or task.time_limit, soft or task.soft_time_limit

@@ -1,0 +1,79 @@
+"""The Celery task of each kind."""
+
+import json
+import time
+import traceback
+from typing import Any
+
+from celery import shared_task
+from celery.exceptions import Ignore, SoftTimeLimitExceeded
+
+from jobs.core.kind import Kind
+from jobs.core.redaction import decrypt
+from jobs.core.registry import all_kinds, task_name
+from jobs.core.states import State
+from jobs.wire import celery_result
+from jobs.worker import report
+from jobs.worker.backend import cut
+from jobs.worker.context import JobContext
+from jobs.worker.execution import Execution, current
+
+
+def register() -> None:
+    """Make a task of every kind. Called by `jobs.tasks`, which Celery finds by itself."""
+    for slug, kind in all_kinds().items():
+        shared_task(name=task_name(slug), acks_late=True, max_retries=None)(_body(kind))
+
+
+def _body(kind: type[Kind]) -> Any:
+    def run(**params: Any) -> Any:
+        execution = current()
+        if execution is None:
+            raise RuntimeError(f"{kind.slug} runs inside a worker; submit it with jobs.submit")
+        context = JobContext(execution)
+        try:
+            return _small(kind().run(_clear(params), context), context)
+        except SoftTimeLimitExceeded:
+            raise TimeoutError(f"took longer than {kind.time_limit:g} s") from None
+        except Exception as error:
+            delay = kind.retry.delay_after(error, execution.attempt - execution.first_attempt + 1)
+            if delay is None:
+                raise
+            _retry_later(execution, error, delay)
+            raise Ignore(f"another attempt in {delay:.0f} s") from error
+        finally:
+            context.close()
+
+    # Celery makes a function of this name: a slug alone may be a word of Python's (import).
+    run.__name__ = run.__qualname__ = "run_" + kind.slug.replace("-", "_")
+    run.__doc__ = kind.__doc__
+    return run
+
+
+def _clear(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with their secrets in clear."""
+    return {
+        name: decrypt(value) if isinstance(value, str) and value.startswith("encrypted:") else value
+        for name, value in params.items()
+    }
+
+
+def _small(result: Any, context: JobContext) -> Any:
+    """The result, or, where it is large, a reference to the artifact that holds it (LINE 11)."""
+    text = json.dumps(result, default=str)
+    if len(text) <= report.MOST_TEXT:
+        return json.loads(text)
+    return {"file": context.save("result.json", text.encode(), "application/json")}
+
+
+def _retry_later(execution: Execution, error: Exception, delay: float) -> None:
+    """RETRY with the time of the next attempt; dispatch publishes it from SQL (LINE 6)."""
+    next_at = time.time() + delay
+    text = "".join(traceback.format_exception(error))
+    cause = celery_result.error(type(error).__name__, str(error), type(error).__module__)
+    stored = celery_result.encode(execution.job, State.RETRY, cause, text)
+    report.state(
+        execution.job, execution.attempt, execution.user, State.RETRY, phase="retry", stored=stored, next=next_at,
+        error_type=type(error).__name__, error=cut(str(error)), traceback=cut(text), task=execution.task,
+        **report.usage(execution),
+    )  # fmt: skip

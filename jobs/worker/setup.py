@@ -1,0 +1,138 @@
+"""What turns a Celery worker into one of Jobsite's: connected to Celery's signals, nothing to change in any task."""
+
+import logging
+import signal
+import time
+from typing import Any
+
+from celery import Celery, signals
+from django.conf import settings
+
+from jobs.worker import guard, interrupt, lease, logs
+from jobs.worker.connections import ShareConnections
+from jobs.worker.execution import process, running
+from jobs.worker.loopguard import LoopGuard
+from jobs.worker.outbox import outbox
+from jobs.worker.rawredis import RawRedis
+from jobs.worker.real import lock_logging_for_real
+from jobs.worker.steering import Steering
+from jobs.worker.visibility import RenewVisibility
+from jobs.worker.wake import Wake
+
+log = logging.getLogger(__name__)
+
+#: [s] that an ending process tries to hand its last reports to Redis.
+LAST_WORDS = 10.0
+
+
+def install() -> None:
+    """Connect to the signals; harmless in processes that are no workers."""
+    signals.celeryd_init.connect(_add_steps, weak=False, dispatch_uid="jobsite")
+    signals.celeryd_after_setup.connect(_on_worker, weak=False, dispatch_uid="jobsite")
+    signals.worker_ready.connect(_on_ready, weak=False, dispatch_uid="jobsite")
+    signals.worker_process_init.connect(_on_child, weak=False, dispatch_uid="jobsite")
+    signals.worker_process_shutdown.connect(_on_child_end, weak=False, dispatch_uid="jobsite")
+    signals.worker_shutdown.connect(_on_end, weak=False, dispatch_uid="jobsite")
+
+
+def _add_steps(sender: str, instance: Any, **_: Any) -> None:
+    instance.app.steps["consumer"].update((ShareConnections, RenewVisibility, Steering, Wake))
+
+
+def _on_worker(sender: str, instance: Any, conf: Any, **_: Any) -> None:
+    """Before the pool starts: what this process is, and the guard around every task."""
+    app: Celery = instance.app
+    process.node = sender
+    process.pool = _pool_name(instance)
+    process.concurrency = instance.concurrency or 0
+    process.queues = tuple(queue.name for queue in app.amqp.queues.consume_from.values())
+    process.also_held = _active_requests if process.pool == "prefork" else None
+    logs.install()
+    app.finalize()
+    guard.install(app)
+    if process.pool in ("eventlet", "gevent"):
+        _forbid_sql()
+        _share_backend(app)
+
+
+def _share_backend(app: Celery) -> None:
+    """One results backend for all green threads: Celery makes one a thread, which is one a task, and that was 44 % of
+    what a no-op cost. Every write of ours is a single call over `redis_client`, so that sharing it is safe.
+    """
+    backend = app.backend
+    backend.thread_safe = True
+    app._backend = backend
+
+
+def _pool_name(instance: Any) -> str:
+    module = getattr(instance.pool_cls, "__module__", str(instance.pool_cls))
+    return module.rsplit(".", 1)[-1]
+
+
+def _on_ready(**_: Any) -> None:
+    if process.pool in ("eventlet", "gevent"):
+        lock_logging_for_real()
+    lease.start()
+    if process.pool in ("eventlet", "gevent"):
+        _guard_loop()
+
+
+def _guard_loop() -> None:
+    """The green threads of Jobsite's own, and the guard that watches the loop from outside it."""
+    loop = LoopGuard(settings.LOOP_BLOCK_THRESHOLD / 1000)
+    process.lags = loop.take_lag
+    if process.pool == "eventlet":
+        from eventlet import spawn_n as spawn
+    else:
+        from gevent import spawn
+    spawn(interrupt.serve_hub)
+    spawn(loop.beat)
+    loop.start()
+
+
+def _on_child(**_: Any) -> None:
+    """In a fresh prefork child: nothing of the parent's is this process's."""
+    process.is_child = True
+    process.also_held = None
+    process.started = time.time()
+    running.clear()
+    outbox.clear()
+    signal.signal(interrupt.SIGNAL, interrupt.on_signal)
+    lease.start()
+
+
+def _on_child_end(**_: Any) -> None:
+    _last_words()
+
+
+def _on_end(**_: Any) -> None:
+    if process.node:
+        _last_words()
+
+
+def _last_words() -> None:
+    raw = RawRedis(settings.REDIS_URL)
+    outbox.flush(raw, LAST_WORDS)
+    lease.say_goodbye(raw)
+    raw.close()
+
+
+def _active_requests() -> list[str]:
+    """The prefork master vouches for what its children have in hand, also while one of them holds the GIL for long."""
+    from celery.worker import state
+
+    return [request.id for request in list(state.active_requests)]
+
+
+def _forbid_sql() -> None:
+    """LINE 13: a driver's wait would stop every green thread of the process, and each would open a connection."""
+    from django.db.backends.signals import connection_created
+
+    def refuse(connection: Any, **_: Any) -> None:
+        connection.close()
+        raise RuntimeError(
+            "no SQL in the io pool: the driver would block every other job of this worker. "
+            "Pass what is needed in the parameters, or run the task in the cpu pool."
+        )
+
+    connection_created.connect(refuse, weak=False, dispatch_uid="jobsite-no-sql")
