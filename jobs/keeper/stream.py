@@ -1,0 +1,124 @@
+"""Reading the stream as its consumer group: nothing is acknowledged before SQL has it (LINE 11)."""
+
+import logging
+import time
+from typing import Any
+
+import redis
+from django.db import DatabaseError, InterfaceError, OperationalError
+
+from jobs.keeper.record import record
+from jobs.wire import events, keys
+from jobs.wire.connection import redis_client
+from jobs.wire.events import Event
+
+log = logging.getLogger(__name__)
+
+#: Entries of one read. SQLite's writers wait for each other, so its transactions stay short (LINE 17).
+BATCH = 500
+#: [s] after a batch that was not full until the next read: a batch costs several times what an event in it costs, and
+#: pages hear of it from the stream at once, not from SQL.
+GATHER = 0.05
+#: [s] for which recorded entries stay, for browsers that come back.
+KEEP = 600.0
+#: Keepers take turns (an SQL lease), so they share one consumer: whoever leads finds what its predecessor left.
+CONSUMER = "keeper"
+
+
+class Reader:
+    """The leader's place in the stream."""
+
+    def __init__(self) -> None:
+        self._pending_first = True
+        self._trimmed = 0.0
+
+    def step(self, wait: float) -> int:
+        """Record what has come, waiting up to `wait` [s] for it; answers the number of entries.
+
+        Raises redis and database errors: nothing is acknowledged then, and the entries come again.
+        """
+        client = redis_client()
+        try:
+            entries = self._read(client, wait)
+        except redis.ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            # A new or emptied Redis. From 0: what was told before the group was made counts.
+            client.xgroup_create(keys.EVENTS, keys.GROUP, id="0", mkstream=True)
+            self._pending_first = True
+            return 0
+        if entries:
+            _record_or_bury(client, _decoded(client, entries))
+            _acknowledge(client, [entry_id for entry_id, _ in entries])
+            if len(entries) < BATCH:
+                time.sleep(GATHER)
+        self._trim(client)
+        return len(entries)
+
+    def _read(self, client: Any, wait: float) -> list[Any]:
+        if self._pending_first:
+            answer = client.xreadgroup(keys.GROUP, CONSUMER, {keys.EVENTS: "0"}, count=BATCH)
+            entries = answer[0][1] if answer else []
+            if entries:
+                # Trimmed before they were recorded: only the id is left.
+                gone = [entry_id for entry_id, fields in entries if not fields]
+                if gone:
+                    client.xack(keys.EVENTS, keys.GROUP, *gone)
+                return [(entry_id, fields) for entry_id, fields in entries if fields]
+            self._pending_first = False
+        answer = client.xreadgroup(
+            keys.GROUP, CONSUMER, {keys.EVENTS: ">"}, count=BATCH, block=max(1, int(wait * 1000))
+        )
+        return answer[0][1] if answer else []
+
+    def again(self) -> None:
+        """After a failure: what was read and not acknowledged comes first."""
+        self._pending_first = True
+
+    def _trim(self, client: Any) -> None:
+        if time.monotonic() - self._trimmed < 30:
+            return
+        self._trimmed = time.monotonic()
+        recorded = client.get(keys.RECORDED)
+        if recorded:
+            seconds, _ = client.time()
+            oldest = min(int(str(recorded).split("-")[0]), int((seconds - KEEP) * 1000))
+            client.xtrim(keys.EVENTS, minid=str(oldest), approximate=True)
+
+
+def _decoded(client: Any, entries: list[Any]) -> list[Event]:
+    found = []
+    for entry_id, fields in entries:
+        try:
+            found.append(events.decode(entry_id, fields["e"]))
+        except (ValueError, KeyError, TypeError) as error:
+            _bury(client, entry_id, str(fields), error)
+    return found
+
+
+def _record_or_bury(client: Any, batch: list[Event]) -> None:
+    """Record a batch; of one that SQL refuses, halve until the poison is alone, and bury that."""
+    try:
+        record(batch)
+    except (OperationalError, InterfaceError):
+        raise  # SQL is away or busy: all of it comes again
+    except (DatabaseError, ValueError, TypeError, KeyError) as error:
+        if len(batch) == 1:
+            event = batch[0]
+            _bury(client, event.id, f"{event.type} {event.job} {event.fields}", error)
+            return
+        middle = len(batch) // 2
+        _record_or_bury(client, batch[:middle])
+        _record_or_bury(client, batch[middle:])
+
+
+def _bury(client: Any, entry_id: str, text: str, error: Exception) -> None:
+    log.error("event %s cannot be recorded, kept in %s: %r", entry_id, keys.DEAD, error)
+    client.xadd(keys.DEAD, {"event": entry_id, "text": text[:20_000], "error": repr(error)[:2000]}, maxlen=10_000)
+
+
+def _acknowledge(client: Any, ids: list[str]) -> None:
+    pipe = client.pipeline()
+    pipe.xack(keys.EVENTS, keys.GROUP, *ids)
+    pipe.set(keys.RECORDED, ids[-1])
+    pipe.execute()

@@ -1,0 +1,179 @@
+"""The statements of a batch. Plain SQL where the ORM's bulk operations would cost more than the writing itself."""
+
+import json
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any
+
+from django.db import connection
+
+from jobs.core.outcome import clean
+from jobs.core.states import State
+from jobs.keeper.plan import AttemptChange, Count, JobChange
+from jobs.models import Artifact, Incident, LedgerEntry, LogLine
+from jobs.wire.events import Event
+
+_JOB_SET = (
+    "state", "attempt", "assumed", "worker", "outcome", "error_type", "error", "signature", "published_at",
+    "started_at", "finished_at", "changed", "next_check_at",
+)  # fmt: skip
+_ATTEMPT_SET = (
+    "state", "worker", "pid", "queued_at", "started_at", "finished_at", "next_retry_at", "error_type", "error",
+    "traceback", "memory", "cpu_seconds",
+)  # fmt: skip
+_RESULT_SET = ("status", "worker", "result", "traceback", "meta", "date_started", "date_done")
+
+_job_values = attrgetter(*_JOB_SET, "seq")
+_attempt_values = attrgetter(*_ATTEMPT_SET[1:])
+
+
+def jobs(rows: list[JobChange]) -> None:
+    _many(
+        f"UPDATE jobs_job SET {', '.join(f'{name} = %s' for name in _JOB_SET)} WHERE seq = %s",  # noqa: S608
+        [_job_values(row) for row in rows],
+    )
+
+
+def search_words(rows: list[JobChange]) -> None:
+    """Apart from the rest, since each change of this column costs the full-text index."""
+    _many("UPDATE jobs_job SET search = %s WHERE seq = %s", [(row.search, row.seq) for row in rows])
+
+
+def attempts(rows: list[tuple[int, AttemptChange]]) -> None:
+    columns = ("job_id", "number", *_ATTEMPT_SET)
+    _many(
+        _upsert("jobs_attempt", columns, ("job_id", "number"), _ATTEMPT_SET),
+        [(seq, row.number, row.state or State.PENDING, *_attempt_values(row)) for seq, row in rows],
+    )
+
+
+def results(rows: list[tuple[JobChange, tuple[str, str], Event, AttemptChange | None]]) -> None:
+    """django-celery-results' row of each job that ended, whole and once."""
+    columns = (
+        "task_id", "task_name", "task_args", "task_kwargs", "content_type", "content_encoding", "date_created",
+        *_RESULT_SET,
+    )  # fmt: skip
+    _many(
+        _upsert("django_celery_results_taskresult", columns, ("task_id",), _RESULT_SET),
+        [_result(job, params, event, attempt) for job, params, event, attempt in rows],
+    )
+
+
+def _result(job: JobChange, params: tuple[str, str], event: Event, attempt: AttemptChange | None) -> tuple[Any, ...]:
+    fields = event.fields
+    if event.type == State.SUCCESS:
+        result = fields.get("result") or "null"
+    else:
+        result = json.dumps(
+            {"exc_type": fields.get("error_type", ""), "exc_message": [fields.get("error", "")], "exc_module": ""}
+        )
+    started, worker = (attempt.started_at, attempt.worker) if attempt else (None, "")
+    name = f"jobs.{job.kind}" if job.is_kind else job.kind
+    return (
+        job.id, name, clean(params[0]), clean(params[1]), "application/json", "utf-8", started or event.at,
+        str(event.type), worker[:100], clean(result), clean(fields.get("traceback")) or None,
+        json.dumps({"children": fields.get("children", [])}), started, event.at,
+    )  # fmt: skip
+
+
+def logs(rows: list[tuple[int, Event]]) -> None:
+    LogLine.objects.bulk_create(
+        [
+            LogLine(job_id=seq, attempt=event.attempt, event=f"{event.id}.{n}", at=_moment(at), text=clean(text))
+            for seq, event in rows
+            for n, (at, text) in enumerate(event.fields["lines"])
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def artifacts(rows: list[tuple[JobChange, Event]]) -> None:
+    Artifact.objects.bulk_create(
+        [
+            Artifact(
+                id=event.fields["artifact"],
+                job_id=job.seq,
+                owner_id=job.owner,
+                attempt=event.attempt,
+                name=clean(event.fields["name"])[:255],
+                content_type=clean(event.fields.get("content_type"))[:100],
+                size=event.fields["size"],
+                path=event.fields["path"],
+                created=event.at,
+            )
+            for job, event in rows
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def ledger(rows: list[tuple[int, Event]]) -> None:
+    LedgerEntry.objects.bulk_create(
+        [
+            LedgerEntry(
+                job_id=seq, key=clean(event.fields["key"])[:320], state=clean(event.fields["state"])[:20],
+                note=clean(event.fields.get("note"))[:500], at=event.at,
+            )
+            for seq, event in rows
+        ],
+        update_conflicts=True, unique_fields=["job", "key"], update_fields=["state", "note", "at"],
+    )  # fmt: skip
+
+
+def incidents(rows: list[tuple[int | None, Event]]) -> None:
+    Incident.objects.bulk_create(
+        [
+            Incident(
+                id=event.fields["incident"][:32], job_id=seq, attempt=event.attempt,
+                task=clean(event.fields.get("task"))[:255], worker=clean(event.fields.get("worker"))[:255],
+                at=event.at, seconds=event.fields["seconds"], where=clean(event.fields.get("where"))[:300],
+            )
+            for seq, event in rows
+        ],
+        update_conflicts=True, unique_fields=["id"], update_fields=["at", "seconds", "where", "job", "task", "attempt"],
+    )  # fmt: skip
+
+
+def throughput(counts: dict[tuple[datetime, str], Count]) -> None:
+    """Added to what the minutes have; in the batch's own transaction, so that nothing is counted twice."""
+    _many(
+        "INSERT INTO jobs_throughput (minute, queue, entered, finished, failed) VALUES (%s, %s, %s, %s, %s) "
+        "ON CONFLICT (minute, queue) DO UPDATE SET entered = jobs_throughput.entered + excluded.entered, "
+        "finished = jobs_throughput.finished + excluded.finished, failed = jobs_throughput.failed + excluded.failed",
+        [(minute, queue, count.entered, count.finished, count.failed) for (minute, queue), count in counts.items()],
+    )
+
+
+def _upsert(table: str, columns: tuple[str, ...], unique: tuple[str, ...], update: tuple[str, ...]) -> str:
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608
+        f"ON CONFLICT ({', '.join(unique)}) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in update)}"
+    )
+
+
+def _many(statement: str, rows: list[tuple[Any, ...]]) -> None:
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(statement, _for_driver(rows))
+
+
+def _for_driver(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
+    """Rows with datetimes and states as the driver takes them. At every value of every event, so it must be cheap."""
+    moment = _sqlite_moment if connection.vendor == "sqlite" else _unchanged
+    return [
+        [moment(value) if type(value) is datetime else str(value) if type(value) is State else value for value in row]
+        for row in rows
+    ]
+
+
+def _sqlite_moment(value: datetime) -> str:
+    """As Django writes it: UTC, without saying so."""
+    return value.astimezone(UTC).isoformat(" ")[:-6]
+
+
+def _unchanged(value: datetime) -> datetime:
+    return value
