@@ -1,0 +1,78 @@
+"""Cancelling: taken at once where no worker has the job, a wish otherwise until the worker confirms it (LINE 8)."""
+
+import contextlib
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from jobs.core.errors import Conflict
+from jobs.core.states import FINAL, State
+from jobs.models import Attempt, AuditEntry, Job
+from jobs.submit.live import wait_for_record
+from jobs.wire import celery_result, events, keys, scripts
+from jobs.wire.connection import breaker, redis_client
+
+
+def cancel(job: Job, user: Any = None, via: str = "form") -> Job:
+    """Ask that a job end. Raises Conflict where it has ended already.
+
+    On return it is REVOKED (nobody had claimed it) or carries the wish, which the keeper repeats until it is met.
+    """
+    wait_for_record(job)
+    now = timezone.now()
+    with transaction.atomic():
+        # Conditional, so that a job which ends at this moment keeps its true end.
+        wished = (
+            Job.objects.filter(pk=job.pk)
+            .exclude(state__in=FINAL)
+            .update(cancel_requested_at=now, changed=now, next_check_at=now)
+        )
+        if not wished:
+            job.refresh_from_db()
+            raise Conflict(f"The job has ended already: {job.shown_word.lower()}.", job.state)
+        AuditEntry.record(user, "cancel", job=job, via=via)
+    job.refresh_from_db()
+    with contextlib.suppress(ConnectionError):  # the wish is in SQL: the keeper carries it out once Redis is back
+        carry_out(job)
+    job.refresh_from_db()
+    return job
+
+
+def carry_out(job: Job) -> str:
+    """Tell Redis of the wish. Answers the verdict of `cancel.lua`. Raises ConnectionError."""
+    verdict = breaker.call(_ask, job)
+    if verdict == "revoked":
+        revoke_unclaimed(job)
+    return verdict
+
+
+def _ask(job: Job) -> str:
+    result = celery_result.encode(job.id, State.REVOKED, celery_result.revoked())
+    return scripts.call(
+        redis_client(),
+        "cancel",
+        [keys.run(job.id), keys.EVENTS, keys.result(job.id), keys.CANCELS],
+        [
+            job.attempt,
+            events.encode(State.REVOKED, job.id, job.attempt, str(job.owner_id or ""), worker=""),
+            result,
+            scripts.KEEP_FINAL,
+            scripts.KEEP_FINAL,
+            job.id,
+            "1" if job.state == State.STARTED else "0",
+        ],
+    )
+
+
+def revoke_unclaimed(job: Job) -> None:
+    """End in SQL what no worker has: the WHERE leaves a job alone that was claimed meanwhile."""
+    now = timezone.now()
+    with transaction.atomic():
+        ended = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=[State.PENDING, State.RETRY]).update(
+            state=State.REVOKED, finished_at=now, changed=now, next_check_at=None
+        )
+        if ended:
+            Attempt.objects.update_or_create(
+                job_id=job.pk, number=job.attempt, defaults={"state": State.REVOKED, "finished_at": now}
+            )

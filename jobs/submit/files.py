@@ -1,0 +1,55 @@
+"""Inputs on their way into the storage."""
+
+from pathlib import PurePath
+from typing import Any
+
+from django.utils.text import get_valid_filename
+
+from jobs.core.fields import FileRef
+from jobs.models import Artifact
+from jobs.models.artifact import new_artifact_id
+
+
+def store(upload: Any, owner: Any = None) -> Artifact:
+    """Write an uploaded file into the storage; the unsaved Artifact that describes it.
+
+    The bytes are written before the row: a crash between leaves a file that clean-up finds, never a row without a file.
+    """
+    artifact_id = new_artifact_id()
+    name = PurePath(str(upload.name).replace("\\", "/")).name[:255] or "file"
+    safe = get_valid_filename(name)[-100:] if name.strip("._ ") else "file"
+    path = Artifact.storage().save(f"inputs/{artifact_id[:2]}/{artifact_id}/{safe}", upload)
+    return Artifact(
+        id=artifact_id,
+        owner=owner,
+        is_input=True,
+        name=name,
+        content_type=(getattr(upload, "content_type", "") or "")[:100],
+        size=upload.size,
+        path=path,
+    )
+
+
+def reference(artifact: Artifact) -> dict[str, Any]:
+    return FileRef(artifact.id, artifact.name, artifact.size, artifact.path).as_json()
+
+
+def place(files: dict[str, list[Any]], owner: Any) -> tuple[dict[str, list[dict[str, Any]]], list[Artifact], list[str]]:
+    """Store every new upload.
+
+    Answers the references by field, the new (unsaved) artifacts, and the ids of those that were there before.
+    """
+    references: dict[str, list[dict[str, Any]]] = {}
+    fresh: list[Artifact] = []
+    kept: list[str] = []
+    for name, uploads in files.items():
+        references[name] = []
+        for upload in uploads:
+            if isinstance(upload, FileRef):
+                kept.append(upload.artifact)
+                references[name].append(upload.as_json())
+            else:
+                artifact = store(upload, owner)
+                fresh.append(artifact)
+                references[name].append(reference(artifact))
+    return references, fresh, kept

@@ -1,0 +1,90 @@
+"""Jobs from Celery tasks that are no kinds: other people's, called by name, checked by the form of their signature."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError
+from django.utils import timezone
+
+from jobs.core.access import is_operator
+from jobs.core.errors import Refused
+from jobs.core.redaction import MASK, holds_mask, opened
+from jobs.core.search_words import words_for
+from jobs.foreign.form import values_of
+from jobs.foreign.task import ForeignTask, call_of, task_named
+from jobs.models import Job
+from jobs.models.job import Via, new_id
+from jobs.submit import quota
+from jobs.submit.submit import UNCONFIRMED_AFTER, accept, earlier_job, priority_number
+from jobs.submit.validate import cleaned
+
+
+def submit_task(
+    name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, *,
+    values: Mapping[str, Any] | None = None, user: Any = None, via: str = Via.API, title: str = "",
+    priority: str | int | None = None, queue: str | None = None, due_at: datetime | None = None, schedule: Any = None,
+    slot: datetime | None = None, rerun_of: Job | None = None, idempotency_key: str | None = None,
+) -> Job:  # fmt: skip
+    """Accept one run of the Celery task `name`, with the arguments that its signature takes; operators only.
+
+    values: all arguments by the names of their parameters, instead of args and kwargs.
+    The same idempotency key of the same user answers the job that it made.
+    Raises Refused with every bad parameter by its name, OverQuota, and Conflict where the key came with other ones.
+    """
+    task = _task(name, user)
+    form = task.form(args, kwargs) if values is None else task.form_of(values)
+    cleaned(form)
+    called = dict(zip(("args", "kwargs"), form.arguments(), strict=True))
+    if holds_mask(opened(called)):
+        raise Refused({"__all__": [f"{MASK} stands for a secret that cannot be read back: give it again."]})
+    fingerprint = _fingerprint(name, called)
+    if idempotency_key and (earlier := earlier_job(user, idempotency_key, fingerprint)):
+        return earlier
+    quota.check(user, 1)
+    now = timezone.now()
+    title = (title or task.label).strip()[:200]
+    owner = user if user is not None and user.pk else None
+    waits = due_at is not None and due_at > now
+    job = Job(
+        id=new_id(), kind=name, is_kind=False, title=title, owner=owner, via=via, queue=queue or task.pool,
+        priority=priority_number(priority), params=called, max_attempts=(task.task.max_retries or 0) + 1, created=now,
+        changed=now, due_at=due_at, next_check_at=due_at if waits else now + timedelta(seconds=UNCONFIRMED_AFTER),
+        schedule=schedule, slot=slot, rerun_of=rerun_of, idempotency_key=idempotency_key,
+        idempotency_hash=fingerprint if idempotency_key else "",
+        search=words_for(title, name, name, owner.get_username() if owner else ""),
+    )  # fmt: skip
+    try:
+        accept(job, [], [], user, via)
+    except IntegrityError:
+        # Of two submissions with one key at the same time, the unique index let one in: this is the other.
+        if idempotency_key and (earlier := earlier_job(user, idempotency_key, fingerprint)):
+            return earlier
+        raise
+    return job
+
+
+def rerun_task(job: Job, user: Any, params: Mapping[str, Any] | None = None, **options: Any) -> Job:
+    """A new job from an old one's arguments, with `params` (by the parameters' names) laid over them. Raises Refused.
+
+    options: those of `submit_task`.
+    """
+    task = _task(job.kind, user)
+    values = {**values_of(task.parameters, *call_of(job.params)), **(params or {})}
+    return submit_task(job.kind, values=values, user=user, rerun_of=job, **options)
+
+
+def _task(name: str, user: Any) -> ForeignTask:
+    if user is not None and not is_operator(user):
+        raise Refused({"task": ["Only operators start Celery tasks by name: a task may do anything."]})
+    task = task_named(name)
+    if task is None:
+        raise Refused({"task": [f"No Celery task {name[:80]!r} is known here."]})
+    return task
+
+
+def _fingerprint(name: str, called: Mapping[str, Any]) -> str:
+    """What makes two submissions the same. Secrets in clear: their ciphertext differs each time."""
+    return hashlib.sha256(json.dumps([name, opened(called)], sort_keys=True).encode()).hexdigest()

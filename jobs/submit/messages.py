@@ -1,0 +1,52 @@
+"""From a job's row to the message that a worker gets."""
+
+from typing import Any
+
+from jobs.core.kind import Kind
+from jobs.core.registry import get_kind, task_name
+from jobs.foreign.task import call_of
+from jobs.models import Job
+from jobs.wire.publish import Message
+
+#: [s] between the soft limit, which the kind may clean up after, and the hard one.
+HARD_AFTER_SOFT = 10.0
+
+
+def message_for(job: Job, owner_name: str = "") -> Message:
+    """The message of the job's current attempt."""
+    kind = get_kind(job.kind) if job.is_kind else None
+    args: list[Any]
+    if job.is_kind:
+        task, args, kwargs = task_name(job.kind), [], job.params
+    else:
+        task, (args, kwargs) = job.kind, _call(job)
+    return Message(
+        job=job.id,
+        task=task,
+        args=args,
+        kwargs=kwargs,
+        attempt=job.attempt,
+        queue=job.queue,
+        priority=job.priority,
+        user=str(job.owner_id or ""),
+        owner=owner_name,
+        kind=job.kind,
+        max_attempts=job.max_attempts,
+        first_attempt=job.first_attempt,
+        time_limits=_limits(kind),
+    )
+
+
+def _call(job: Job) -> tuple[list[Any], dict[str, Any]]:
+    """Arguments of a task that is no kind, whose worker knows nothing of ciphertext."""
+    try:
+        return call_of(job.params)
+    except ValueError:
+        # SECRET_KEY has changed: the task fails with what it gets, where an error here would hold up all others.
+        return job.params.get("args", []), job.params.get("kwargs", {})
+
+
+def _limits(kind: type[Kind] | None) -> tuple[float | None, float | None]:
+    if kind is None or kind.time_limit is None:
+        return None, None
+    return kind.time_limit + HARD_AFTER_SOFT, kind.time_limit

@@ -1,0 +1,315 @@
+"""Accepting jobs: validated, stored in SQL, and only then published."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from jobs.core import priorities
+from jobs.core.access import is_operator, may_see, may_submit
+from jobs.core.errors import Conflict, Refused
+from jobs.core.kind import POOLS, Kind
+from jobs.core.registry import all_kinds, get_kind
+from jobs.core.search_words import words_for
+from jobs.core.states import UNFINISHED
+from jobs.models import Artifact, AuditEntry, Job
+from jobs.models.job import Via, new_id
+from jobs.submit import files as stored
+from jobs.submit import quota
+from jobs.submit.insert import insert, insert_many
+from jobs.submit.messages import message_for
+from jobs.submit.offenders import pool_of
+from jobs.submit.validate import bind, cleaned, to_json, uploads
+from jobs.submit.writing import write
+from jobs.wire.publish import publish
+
+log = logging.getLogger(__name__)
+
+#: [s] after which dispatch looks at an accepted job that no QUEUED event has confirmed.
+UNCONFIRMED_AFTER = 5.0
+MAX_BULK = 10_000
+
+
+def submit(
+    kind: str | type[Kind],
+    params: Mapping[str, Any],
+    *,
+    files: Any = None,
+    user: Any = None,
+    via: str = Via.FORM,
+    title: str = "",
+    priority: str | int | None = None,
+    queue: str | None = None,
+    due_at: datetime | None = None,
+    schedule: Any = None,
+    slot: datetime | None = None,
+    rerun_of: Job | None = None,
+    idempotency_key: str | None = None,
+) -> Job:
+    """Accept one job; on return its row is in SQL (with the surrounding transaction, if there is one).
+
+    params: JSON by field name, or a page's POST data; files: a MultiValueDict of uploads and FileRefs.
+    The same idempotency key of the same user answers the job that it made.
+    Raises Refused with every bad field, OverQuota, and Conflict where the key came with other parameters.
+    """
+    kind = _kind(kind, user)
+    form = bind(kind, params, files, user)
+    data = cleaned(form)
+    plain = to_json(form, data)
+    given = uploads(form, data)
+    fingerprint = _fingerprint(kind, plain, given) if idempotency_key else ""
+    if idempotency_key and (earlier := earlier_job(user, idempotency_key, fingerprint)):
+        return earlier
+    quota.check(user, 1)
+    references, fresh, kept = stored.place(given, user)
+    job = _row(
+        kind, {**plain, **references}, user=user, via=via, title=title, priority=priority, queue=queue, due_at=due_at,
+        schedule=schedule, slot=slot, rerun_of=rerun_of, idempotency_key=idempotency_key,
+        idempotency_hash=fingerprint,
+    )  # fmt: skip
+    try:
+        accept(job, fresh, kept, user, via)
+    except IntegrityError:
+        # Of two submissions with one key (or of one schedule's run, or of a job that is to be there once) at the
+        # same time, the unique index let one in: this is the other.
+        for artifact in fresh:
+            Artifact.storage().delete(artifact.path)
+        if job.unique_key and (first := _unfinished_like(job, user)):
+            return first
+        if idempotency_key and (earlier := earlier_job(user, idempotency_key, fingerprint)):
+            return earlier
+        raise
+    return job
+
+
+def submit_many(
+    kind: str | type[Kind],
+    items: Sequence[Mapping[str, Any]],
+    *,
+    user: Any = None,
+    via: str = Via.API,
+    priority: str | int | None = None,
+    queue: str | None = None,
+    due_at: datetime | None = None,
+    title: str = "",
+    keys: Sequence[str] = (),
+) -> list[Job]:
+    """Accept many jobs of one kind, all or none, without new files.
+
+    keys: an idempotency key for each item; where one made a job of this user before, that job is answered.
+    Raises Refused with fields named items[3].width; OverQuota; Conflict where a job that is to be there once waits or
+    runs already; IntegrityError where somebody submits one of `keys` meanwhile.
+    """
+    kind = _kind(kind, user)
+    if not 0 < len(items) <= MAX_BULK:
+        raise Refused({"items": [f"{len(items)} given: from 1 to {MAX_BULK:,} are taken at a time."]})
+    earlier = _earlier_ones(user, keys)
+    quota.check(user, len(items) - len(earlier))
+    errors: dict[str, list[str]] = {}
+    rows, artifacts = [], []
+    for index, params in enumerate(items):
+        key = keys[index] if keys else None
+        if key in earlier:
+            continue
+        try:
+            form = bind(kind, params, None, user)
+            data = cleaned(form)
+            references, _, kept = stored.place(uploads(form, data), user)
+            job = _row(
+                kind, {**to_json(form, data), **references}, user=user, via=via, title=title, priority=priority,
+                queue=queue, due_at=due_at, idempotency_key=key,
+            )  # fmt: skip
+            rows.append(job)
+            artifacts.append(kept)
+        except Refused as refused:
+            errors.update({f"items[{index}].{field}": texts for field, texts in refused.errors.items()})
+    if errors:
+        raise Refused(dict(list(errors.items())[:200]))
+    if not rows:
+        return [earlier[key] for key in keys]
+    try:
+        with write():
+            insert_many(rows)
+            if any(artifacts):
+                _keep_artifacts(rows, artifacts, user)
+            AuditEntry.record(user, "submit many", target=f"{len(rows)} × {kind.label}", via=via, first=rows[0].id)
+    except IntegrityError as error:
+        if any(job.unique_key for job in rows):
+            raise Conflict("One of these jobs waits or runs already, and is to be there only once.") from error
+        raise
+    transaction.on_commit(lambda: publish_now(rows))  # at once, or with the surrounding transaction
+    if not earlier:
+        return rows
+    made = {**earlier, **{str(job.idempotency_key): job for job in rows}}
+    return [made[key] for key in keys]
+
+
+def publish_now(jobs: Sequence[Job]) -> None:
+    """Publish what is due, if Redis is there; dispatch does it otherwise (LINE 12)."""
+    now = timezone.now()
+    due = [job for job in jobs if (job.due_at is None or job.due_at <= now) and not is_held(job)]
+    if not due:
+        return
+    try:
+        publish(message_for(job, job.owner.get_username() if job.owner else "") for job in due)
+    except ConnectionError as error:
+        log.warning("%d accepted, to be published once Redis is back: %s", len(due), error)
+
+
+def is_held(job: Job) -> bool:
+    """Whether only dispatch may publish it (keeper/admit.py)."""
+    kind = job.kind_class
+    return kind is not None and kind.is_limited()
+
+
+def _unfinished_like(job: Job, user: Any) -> Job | None:
+    """The job that waits or runs with the same unique key. Raises Conflict where the user may not see it."""
+    first = Job.objects.filter(kind=job.kind, unique_key=job.unique_key, state__in=UNFINISHED).first()
+    if first and user is not None and not may_see(user, first.owner_id):
+        raise Conflict("Somebody else's job does this already; yours is not needed until it has ended.", first.state)
+    return first
+
+
+def _kind(kind: str | type[Kind], user: Any) -> type[Kind]:
+    found = get_kind(kind) if isinstance(kind, str) else kind
+    if found is None:
+        raise Refused({"kind": [f"No kind {str(kind)[:80]!r}. There are: {', '.join(all_kinds())}."]})
+    if not may_submit(user, found):
+        raise Refused({"kind": [f"Only operators may submit “{found.label}”."]})
+    return found
+
+
+def _row(kind: type[Kind], params: dict[str, Any], *, user: Any, via: str, title: str, priority: str | int | None,
+         queue: str | None, due_at: datetime | None, **more: Any) -> Job:  # fmt: skip
+    now = timezone.now()
+    title = (title or kind.title(params)).strip()[:200] or kind.label
+    owner = user if user is not None and user.pk else None
+    waits = due_at is not None and due_at > now
+    return Job(
+        id=new_id(), kind=kind.slug, title=title, owner=owner, via=via, queue=queue_for(kind, queue, user),
+        priority=priority_number(priority), params=params, max_attempts=kind.retry.attempts, created=now, changed=now,
+        due_at=due_at, next_check_at=due_at if waits else _first_check(kind, now), unique_key=_unique_key(kind, params),
+        search=words_for(title, kind.slug, kind.label, owner.get_username() if owner else ""), **more,
+    )  # fmt: skip
+
+
+def _unique_key(kind: type[Kind], params: Mapping[str, Any]) -> str | None:
+    """The kind's key, or of a long one its hash: the column holds 255 characters."""
+    key = kind.unique_key(params)
+    return key if key is None or len(key) <= 255 else hashlib.sha256(key.encode()).hexdigest()
+
+
+def _first_check(kind: type[Kind], now: datetime) -> datetime | None:
+    """When dispatch sees a job that is due; None: at every turn, as one of a limited kind that waits for its place."""
+    return None if kind.is_limited() else now + timedelta(seconds=UNCONFIRMED_AFTER)
+
+
+def priority_number(priority: str | int | None) -> int:
+    """The stored number of a priority given by name or number. Raises Refused."""
+    if priority is None or priority == "":
+        return priorities.NORMAL
+    if priority in priorities.BY_NAME:
+        return priorities.BY_NAME[str(priority)]
+    if isinstance(priority, int) and not isinstance(priority, bool) and priority in priorities.NAMES:
+        return priority
+    raise Refused({"priority": [f"{priority!r} is none: expected {', '.join(priorities.BY_NAME)}."]})
+
+
+def queue_for(kind: type[Kind], queue: str | None, user: Any) -> str:
+    """The queue of the kind's pool, or of another that an operator chose. Raises Refused."""
+    if not queue or queue == kind.pool:
+        return pool_of(kind)
+    if queue not in POOLS:
+        raise Refused({"queue": [f"There is no queue {queue[:80]!r}: expected {' or '.join(POOLS)}."]})
+    if user is not None and not is_operator(user):
+        raise Refused({"queue": [f"Only operators choose a queue; {kind.label} runs in {kind.pool}."]})
+    return queue
+
+
+def accept(job: Job, fresh: list[Artifact], kept: list[str], user: Any, via: str) -> None:
+    with write():
+        insert(job)
+        for artifact in fresh:
+            artifact.job = job
+        if fresh or kept:
+            Artifact.objects.bulk_create([*fresh, *_copies(kept, job, user)])
+        if via != Via.SCHEDULE:
+            insert(AuditEntry.unsaved(user, "rerun" if job.rerun_of_id else "submit", job=job, via=via))
+    transaction.on_commit(lambda: publish_now([job]))  # at once, or with the surrounding transaction
+
+
+def _keep_artifacts(rows: list[Job], artifacts: list[list[str]], user: Any) -> None:
+    seqs: dict[str, int] = {}
+    for start in range(0, len(rows), 500):
+        some = Job.objects.filter(id__in=[job.id for job in rows[start : start + 500]])
+        seqs.update(some.values_list("id", "seq"))
+    for job in rows:
+        job.seq = seqs[job.id]
+    Artifact.objects.bulk_create(
+        [copy for job, kept in zip(rows, artifacts, strict=True) for copy in _copies(kept, job, user)]
+    )
+
+
+def _copies(kept: list[str], job: Job, user: Any) -> list[Artifact]:
+    """Rows of the job's own for files that were stored before: the bytes stay while any row names them."""
+    if not kept:
+        return []
+    owner = user if user is not None and user.pk else None
+    return [
+        Artifact(
+            job=job,
+            owner=owner,
+            is_input=True,
+            name=old.name,
+            content_type=old.content_type,
+            size=old.size,
+            path=old.path,
+        )
+        for old in Artifact.objects.filter(id__in=kept)
+    ]
+
+
+def _fingerprint(kind: type[Kind], plain: Mapping[str, Any], given: Mapping[str, list[Any]]) -> str:
+    """What makes two submissions the same: kind, parameters, and the content of the files."""
+    parts: list[Any] = [kind.slug, {name: value for name, value in plain.items() if not _is_ciphertext(value)}]
+    for name, uploads_ in sorted(given.items()):
+        for upload in uploads_:
+            parts.append([name, upload.name, upload.size, _digest(upload)])
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _is_ciphertext(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("encrypted:")  # differs at each encryption
+
+
+def _digest(upload: Any) -> str:
+    if not hasattr(upload, "chunks"):
+        return upload.artifact
+    digest = hashlib.sha256()
+    for chunk in upload.chunks():
+        digest.update(chunk)
+    upload.seek(0)
+    return digest.hexdigest()
+
+
+def earlier_job(user: Any, key: str, fingerprint: str) -> Job | None:
+    owner = user if user is not None and user.pk else None
+    job = Job.objects.filter(owner=owner, idempotency_key=key).select_related("owner").first()
+    if job and job.idempotency_hash != fingerprint:
+        raise Conflict("This Idempotency-Key came before with other parameters.", job.state)
+    return job
+
+
+def _earlier_ones(user: Any, keys: Sequence[str]) -> dict[str, Job]:
+    """{key: the job that it made before}."""
+    owner = user if user is not None and user.pk else None
+    found: dict[str, Job] = {}
+    for start in range(0, len(keys), 500):
+        some = Job.objects.filter(owner=owner, idempotency_key__in=keys[start : start + 500])
+        found.update({str(job.idempotency_key): job for job in some})
+    return found

@@ -1,0 +1,117 @@
+"""From what somebody sent to parameters that a worker can trust, through the kind's own Form."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
+from django.utils.datastructures import MultiValueDict
+
+from jobs.core.access import may_see
+from jobs.core.errors import Refused
+from jobs.core.fields import FileRef, SecretField, UploadField
+from jobs.core.kind import Kind
+from jobs.core.plain import plain
+from jobs.core.redaction import MASK, decrypt, encrypt
+from jobs.models import Artifact
+
+
+def bind(kind: type[Kind], params: Mapping[str, Any], files: Any = None, user: Any = None) -> forms.Form:
+    """The kind's Form, bound to parameters as JSON or to a page's POST data.
+
+    Raises Refused for names that the form does not have.
+    """
+    if isinstance(params, QueryDict):
+        return kind.Form(params, files or MultiValueDict())
+    blank = kind.Form()
+    if unknown := sorted(set(params) - set(blank.fields)):
+        known = ", ".join(blank.fields)
+        raise Refused({name: [f"Unknown parameter. {kind.label} takes: {known}."] for name in unknown})
+    given = MultiValueDict({name: list(files.getlist(name)) for name in files} if files else {})
+    data: MultiValueDict[str, Any] = MultiValueDict()
+    for name, field in blank.fields.items():
+        if isinstance(field, UploadField):
+            _add_stored_files(given, name, params.get(name), user)
+        elif name in params:
+            _add_value(data, name, field, params[name])
+        else:
+            _add_value(data, name, field, blank.get_initial_for_field(field, name))
+    if kind.Form.__init__ is not forms.BaseForm.__init__:
+        return kind.Form(data, given)  # what it does when it is made may depend on what it is bound to
+    # As Django's own constructor does it; making a form copies every field of it.
+    blank.data, blank.files, blank.is_bound = data, given, True
+    return blank
+
+
+def _add_value(data: "MultiValueDict[str, Any]", name: str, field: forms.Field, value: Any) -> None:
+    """What the field's widget would have sent for a JSON value."""
+    if value is None or value is False:
+        return
+    if isinstance(value, bool):
+        data[name] = "on"
+    elif isinstance(value, list | tuple) and not isinstance(field, forms.JSONField):
+        data.setlist(name, [_text(item) for item in value])
+    elif isinstance(field, forms.JSONField):
+        data[name] = value if isinstance(value, str) else json.dumps(value)
+    elif isinstance(field, SecretField) and isinstance(value, str) and value.startswith("encrypted:"):
+        data[name] = decrypt(value)
+    elif isinstance(field, SecretField) and value == MASK:
+        raise Refused({name: ["The stored secret cannot be read back: give it again."]})
+    else:
+        data[name] = _text(value)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
+
+
+def _add_stored_files(given: "MultiValueDict[str, Any]", name: str, value: Any, user: Any) -> None:
+    """Files named by their artifact's id (or by the reference that holds it), where the user may see them."""
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if item in (None, ""):
+            continue
+        artifact = next((row for row in _rows_of(item) if _may_use(user, row)), None)
+        if artifact is None:
+            named = item.get("artifact") if isinstance(item, Mapping) else item
+            raise Refused({name: [f"No stored file {named!r}. Upload one, or name an artifact of a job of yours."]})
+        given.appendlist(name, FileRef(artifact.id, artifact.name, artifact.size, artifact.path))
+
+
+def _rows_of(item: Any) -> Iterator[Artifact]:
+    """The row that an id names; of a reference also those of the same file: reruns outlive the job it came with."""
+    rows = Artifact.objects.select_related("job")
+    artifact_id = item.get("artifact") if isinstance(item, Mapping) else item
+    yield from rows.filter(id=str(artifact_id)[:32])
+    if isinstance(item, Mapping) and item.get("path"):
+        yield from rows.filter(path=str(item["path"])[:500])
+
+
+def _may_use(user: Any, artifact: Artifact) -> bool:
+    if user is None:
+        return True  # the command line and schedules, whose owner was checked when they were made
+    return may_see(user, artifact.job.owner_id if artifact.job else artifact.owner_id)
+
+
+def cleaned(form: forms.Form) -> dict[str, Any]:
+    """The form's cleaned data. Raises Refused with every bad field; "__all__" stands for the form as a whole."""
+    if not form.is_valid():
+        raise Refused({field: [str(text) for text in texts] for field, texts in form.errors.items()})
+    return form.cleaned_data
+
+
+def to_json(form: forms.Form, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Cleaned data as parameters: JSON, files not among them, secrets as ciphertext."""
+    params = {}
+    for name, field in form.fields.items():
+        if isinstance(field, UploadField):
+            continue
+        value = plain(data.get(name))
+        params[name] = encrypt(value) if isinstance(field, SecretField) and value else value
+    return params
+
+
+def uploads(form: forms.Form, data: Mapping[str, Any]) -> dict[str, list[UploadedFile | FileRef]]:
+    """The files of each UploadField."""
+    return {name: data.get(name) or [] for name, field in form.fields.items() if isinstance(field, UploadField)}
