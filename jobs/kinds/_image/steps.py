@@ -1,0 +1,285 @@
+"""The steps from a file to a finished picture, each a function from image to image, with libvips.
+
+libvips computes only what the writer asks for, strip by strip: a step here costs nothing until then, and
+an image is never in memory as a whole unless a step needs all of it (rotation).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jobs.kinds._image.sources import Unusable
+
+#: Pixels of an image, read or made. At four bytes each, what one job may hold in memory follows from it.
+MAX_PIXELS = 100_000_000
+_ENDLESS = 10_000_000  # libvips' largest coordinate, for a side that is not limited
+_EDGE = 0.15  # of a letter's height: distance of the watermark from the border
+_ACROSS = {"left": 0.0, "center": 0.5, "right": 1.0}
+_DOWN = {"top": 0.0, "middle": 0.5, "bottom": 1.0}
+
+WITH_ALPHA = ("png", "webp", "avif", "gif", "tiff")
+DEEP = ("png", "tiff")  # keep 16 bits a channel
+
+
+@dataclass
+class Work:
+    """One image on its way: the picture so far, and what people should know about it."""
+
+    path: Path
+    #: What the form's fields say.
+    params: dict[str, Any]
+    #: Format to be written: a key of sniff.LABELS.
+    target: str
+    folder: Path
+    image: Any = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def turn(self) -> float:
+        """Degrees clockwise, from 0 to below 360."""
+        return float(self.params.get("rotate") or 0) % 360
+
+    @property
+    def shrinks_on_load(self) -> bool:
+        """Whether the size can be made while decoding, which for JPEG and WebP saves most of the work."""
+        return bool(self.params.get("resize")) and not self.params.get("crop_width") and self.turn % 90 == 0
+
+
+def plan(params: dict[str, Any]) -> list[tuple[str, Callable[[Work], None]]]:
+    """The steps that the parameters ask for, in their order, each with the name that progress shows."""
+    steps: list[tuple[str, Callable[[Work], None], bool]] = [
+        ("read", read, True),
+        ("crop", crop, bool(params.get("crop_width"))),
+        ("rotate", rotate, float(params.get("rotate") or 0) % 360 != 0),
+        ("flip", flip, bool(params.get("flip"))),
+        ("resize", resize, bool(params.get("resize"))),
+        ("colours", colours, True),
+        ("grayscale", grayscale, bool(params.get("grayscale"))),
+        ("blur", blur, bool(params.get("blur"))),
+        ("sharpen", sharpen, bool(params.get("sharpen"))),
+        ("watermark", watermark, bool(params.get("watermark"))),
+    ]
+    return [(name, step) for name, step, wanted in steps if wanted]
+
+
+def read(work: Work) -> None:
+    """Open the file upright (EXIF orientation applied), already in the size asked for where that is cheaper."""
+    import pyvips
+
+    path = str(work.path)
+    header = pyvips.Image.new_from_file(path, access="sequential")
+    pixels = header.width * header.height
+    if pixels > MAX_PIXELS:
+        raise Unusable(
+            f"It has {header.width:,} × {header.height:,} = {pixels / 1e6:,.0f} megapixels: "
+            f"at most {MAX_PIXELS // 10**6} are taken."
+        )
+    if pages := _more_pages(header):
+        work.notes.append(f"Only the first of {pages} frames was used.")
+    if work.shrinks_on_load:
+        width, height, options = _box(work.params, swapped=work.turn % 180 == 90)
+        _check_size(*_outcome(*_sides_as_shown(header, work), work.params))
+        work.image = pyvips.Image.thumbnail(path, width, height=height, fail_on="error", **options)
+        return
+    upright = int(header.get("orientation")) in (1, 2) if "orientation" in header.get_fields() else True
+    needs_all = not upright or work.turn or work.params.get("flip") in ("vertical", "both")
+    image = pyvips.Image.new_from_file(path, access="random" if needs_all else "sequential", fail_on="error")
+    work.image = image.autorot()
+
+
+def crop(work: Work) -> None:
+    p, image = work.params, work.image
+    left, top, width, height = p.get("crop_x") or 0, p.get("crop_y") or 0, p["crop_width"], p["crop_height"]
+    if left + width > image.width or top + height > image.height:
+        raise Unusable(
+            f"The crop of {width} × {height} at {left}, {top} reaches outside of the image, "
+            f"which is {image.width} × {image.height}."
+        )
+    work.image = image.crop(left, top, width, height)
+
+
+def rotate(work: Work) -> None:
+    """Clockwise. Corners that come free at other angles are transparent where the format can be, else white."""
+    image, turn = work.image, work.turn
+    if turn % 90 == 0:
+        work.image = _whole(work).rot(f"d{turn:.0f}")
+        return
+    _srgb(work)
+    image = work.image
+    if work.target in WITH_ALPHA:
+        image = image if image.hasalpha() else image.addalpha()
+        solid = image.premultiply().rotate(turn, background=[0] * image.bands)
+        work.image = solid.unpremultiply().cast(image.format)
+    else:
+        image = image.flatten(background=_white(image)) if image.hasalpha() else image
+        work.image = image.rotate(turn, background=_white(image))
+    _check_size(work.image.width, work.image.height)
+    # Computed here once: to shrink a slanted image strip by strip, libvips would compute most of it again and again.
+    work.image = _held(work.image)
+
+
+def flip(work: Work) -> None:
+    way = work.params["flip"]
+    image = work.image if way == "horizontal" else _whole(work).flipver()
+    work.image = image if way == "vertical" else image.fliphor()
+
+
+def resize(work: Work) -> None:
+    """To the size asked for; `read` may have done it already."""
+    if not work.shrinks_on_load:
+        width, height, options = _box(work.params)
+        _check_size(*_outcome(work.image.width, work.image.height, work.params))
+        work.image = work.image.thumbnail_image(width, height=height, **options)
+    if work.params["resize"] == "fit" and not work.params.get("enlarge"):
+        size = (work.image.width, work.image.height)
+        if size[0] < (work.params.get("width") or 0) and size[1] < (work.params.get("height") or _ENDLESS):
+            work.notes.append(f"Smaller than asked for, and not enlarged: {size[0]} × {size[1]}.")
+
+
+def colours(work: Work) -> None:
+    """To sRGB; or, where the file's own profile is to be kept, only what the target format cannot hold."""
+    if work.params.get("profile") == "keep" and work.image.interpretation != "cmyk":
+        if work.target not in DEEP and work.image.format != "uchar":
+            work.image = work.image.colourspace("b-w" if work.image.bands < 3 else "srgb")
+        return
+    _srgb(work)
+
+
+def grayscale(work: Work) -> None:
+    work.image = work.image.colourspace("grey16" if work.image.format == "ushort" else "b-w")
+    if "icc-profile-data" in work.image.get_fields():
+        work.image = _without(work.image, "icc-profile-data")  # a profile of three colours fits one no more
+
+
+def blur(work: Work) -> None:
+    image, sigma = work.image, float(work.params["blur"])
+    if not image.hasalpha():
+        work.image = image.gaussblur(sigma)
+    else:  # so that the hidden colour of transparent pixels does not bleed
+        work.image = image.premultiply().gaussblur(sigma).unpremultiply().cast(image.format)
+
+
+def sharpen(work: Work) -> None:
+    space = work.image.interpretation
+    work.image = work.image.sharpen(sigma=1.0, m2=float(work.params["sharpen"])).colourspace(space)
+
+
+def watermark(work: Work) -> None:
+    """White letters with a dark shadow, readable on light and on dark; size in percent of the shorter side."""
+    p, image = work.params, work.image
+    height = max(8, round(min(image.width, image.height) * float(p["watermark_size"]) / 100))
+    letters = _letters(str(p["watermark"]), height, image.width)
+    shadow = max(1, height // 20)
+    edge = round(height * _EDGE)
+    down, across = str(p["watermark_position"]).split("-")
+    left = edge + max(0, image.width - 2 * edge - letters.width) * _ACROSS[across]
+    top = edge + max(0, image.height - 2 * edge - letters.height) * _DOWN[down]
+    opacity = float(p["watermark_opacity"]) / 100
+    for offset, level in ((shadow, 0.0), (0, 1.0)):
+        mask = letters.embed(round(left) + offset, round(top) + offset, image.width, image.height)
+        full = 65535 if image.format == "ushort" else 255
+        colour = [full * level] * (image.bands - image.hasalpha()) + [full] * image.hasalpha()
+        image = (mask * opacity).cast("uchar").ifthenelse(image.new_from_image(colour), image, blend=True)
+    work.image = image.copy(interpretation=work.image.interpretation)
+
+
+def _letters(text: str, height: int, width: int) -> Any:
+    """The text as a mask, at most `width` wide [px]. The font is ours: a server may have none."""
+    import pyvips
+
+    font = str(Path(__file__).parent / "fonts" / "DejaVuSans-Bold.ttf")
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;")  # libvips reads it as markup
+    letters = pyvips.Image.text(escaped, font=f"DejaVu Sans Bold {height}", dpi=72, fontfile=font)
+    room = width * 0.96
+    return letters.resize(room / letters.width) if letters.width > room else letters
+
+
+def _srgb(work: Work) -> None:
+    import pyvips
+
+    image = work.image
+    depth = 16 if image.format == "ushort" and work.target in DEEP else 8
+    cmyk = image.interpretation == "cmyk"
+    if cmyk or "icc-profile-data" in image.get_fields():
+        try:
+            image = image.icc_transform(
+                "srgb",
+                embedded=True,
+                input_profile="cmyk" if cmyk else "srgb",
+                depth=depth,
+                black_point_compensation=True,
+            )
+        except pyvips.Error:
+            work.notes.append("Its colour profile cannot be read; taken as sRGB.")
+            image = _without(image, "icc-profile-data")
+    gray = image.bands < 3
+    wanted = ("grey16" if gray else "rgb16") if depth == 16 else ("b-w" if gray else "srgb")
+    work.image = image if image.interpretation == wanted else image.colourspace(wanted)
+
+
+def _without(image: Any, name: str) -> Any:
+    image = image.copy()
+    image.remove(name)
+    return image
+
+
+def _white(image: Any) -> list[int]:
+    return [65535 if image.format == "ushort" else 255] * (image.bands - image.hasalpha())
+
+
+def _whole(work: Work) -> Any:
+    """The image so that it can be read in any order: after shrinking on load it comes only from top to bottom."""
+    return _held(work.image) if work.shrinks_on_load else work.image
+
+
+def _held(image: Any) -> Any:
+    """The image computed, into a temporary file that goes with it."""
+    import pyvips
+
+    held = pyvips.Image.new_temp_file("%s.v")
+    image.write(held)
+    return held
+
+
+def _box(params: dict[str, Any], swapped: bool = False) -> tuple[int, int, dict[str, Any]]:
+    """What libvips' thumbnail takes: width, height, options."""
+    width, height = params.get("width") or _ENDLESS, params.get("height") or _ENDLESS
+    if swapped:
+        width, height = height, width
+    match params["resize"]:
+        case "fill":
+            return width, height, {"size": "both", "crop": "centre"}
+        case "exact":
+            return width, height, {"size": "force"}
+    return width, height, {"size": "both" if params.get("enlarge") else "down"}
+
+
+def _outcome(width: int, height: int, params: dict[str, Any]) -> tuple[float, float]:
+    """The size that resizing will give, nearly: checked before libvips is asked to make it."""
+    wide, high = params.get("width") or _ENDLESS, params.get("height") or _ENDLESS
+    if params["resize"] != "fit":
+        return wide, high
+    scale = min(wide / width, high / height)
+    scale = scale if params.get("enlarge") else min(scale, 1.0)
+    return width * scale, height * scale
+
+
+def _sides_as_shown(header: Any, work: Work) -> tuple[int, int]:
+    """Width and height once the image is upright and turned."""
+    lies = "orientation" in header.get_fields() and int(header.get("orientation")) >= 5
+    sides = (header.width, header.height)
+    return sides[::-1] if lies != (work.turn % 180 == 90) else sides
+
+
+def _check_size(width: float, height: float) -> None:
+    if width * height > MAX_PIXELS:
+        raise Unusable(
+            f"The result would have {width * height / 1e6:,.0f} megapixels: at most {MAX_PIXELS // 10**6} are made."
+        )
+
+
+def _more_pages(image: Any) -> int:
+    """The number of frames or pages, 0 where there is but one."""
+    pages = int(image.get("n-pages")) if "n-pages" in image.get_fields() else 1
+    return pages if pages > 1 else 0

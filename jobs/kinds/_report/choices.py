@@ -1,0 +1,100 @@
+"""What a submitter may ask for, and the words for it."""
+
+import csv
+import datetime as dt
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+SOURCES = {"file": "An uploaded table", "jobs": "Jobsite's own job history"}
+MEASURES = {
+    "count": "Rows",
+    "sum": "Sum",
+    "mean": "Mean",
+    "min": "Minimum",
+    "max": "Maximum",
+    "median": "Median",
+    "p90": "90th percentile",
+    "p95": "95th percentile",
+}
+#: Taken where none is ticked and a column is measured.
+USUAL_MEASURES = ("count", "sum", "mean", "median", "p95")
+BUCKETS = {"hour": "Hour", "day": "Day", "week": "Week", "month": "Month"}
+FORMATS = {"pdf": "PDF", "html": "HTML", "xlsx": "Excel (XLSX)", "csv": "CSV"}
+BAD_VALUES = {"refuse": "Stop and name the line", "missing": "Count them as missing"}
+_AGO = re.compile(r"(\d{1,5})\s*([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the table. Names are as the submitter wrote them until `grouping.settle`."""
+
+    group_by: tuple[str, ...] = ()
+    measure: str = ""
+    measures: tuple[str, ...] = ()
+    bucket: str = ""
+    bucket_column: str = ""
+    bad_as_missing: bool = False
+
+    @classmethod
+    def from_params(cls, params: dict[str, Any]) -> "Question":
+        measure = params.get("measure") or ""
+        return cls(
+            group_by=tuple(split_names(params.get("group_by") or "")),
+            measure=measure,
+            measures=tuple(params.get("measures") or ()) or (USUAL_MEASURES if measure else ("count",)),
+            bucket=params.get("bucket") or "",
+            bucket_column=params.get("bucket_column") or "",
+            bad_as_missing=params.get("bad_values") == "missing",
+        )
+
+
+def split_names(text: str) -> list[str]:
+    """Column names with commas between them; a name that has a comma itself stands in quotation marks."""
+    row = next(csv.reader([text.replace("\n", " ")], skipinitialspace=True), [])
+    return list(dict.fromkeys(name.strip() for name in row if name.strip()))
+
+
+def find_column(name: str, columns: Iterable[str]) -> str | None:
+    """The column of that name, whatever its case; None where there is none."""
+    columns = list(columns)
+    if name in columns:
+        return name
+    return next((column for column in columns if column.lower() == name.strip().lower()), None)
+
+
+def no_column(name: str, columns: Iterable[str]) -> str:
+    columns = list(columns)
+    more = f" and {len(columns) - 40} more" if len(columns) > 40 else ""
+    return f"There is no column {name!r}. The columns are: {', '.join(columns[:40])}{more}."
+
+
+def moment(text: str, *, end: bool = False) -> dt.datetime | None:
+    """A point in time from a date, a date with time, or how long ago ("7d"); None for an empty text.
+
+    A bare date is its start, or with `end` the start of the next day. Raises ValueError.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    if ago := _AGO.fullmatch(text.lower()):
+        return timezone.now() - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    zone = timezone.get_default_timezone()
+    try:
+        if date := parse_date(text):
+            start = date + dt.timedelta(days=1) if end else date
+            return dt.datetime.combine(start, dt.time(), zone)
+        found = parse_datetime(text)
+    except (ValueError, OverflowError):
+        found = None
+    if found is None:
+        raise ValueError(
+            f"{text!r} is no time: give a date (2026-11-01), a date and time (2026-11-01 14:30), "
+            "or how long ago (24h, 7d)."
+        )
+    return found if found.tzinfo else found.replace(tzinfo=zone)

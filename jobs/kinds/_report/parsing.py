@@ -1,0 +1,95 @@
+"""What the texts of a column mean: numbers, dates, yes and no, as people and programs write them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+NUMBER, DATE, MOMENT, BOOLEAN, TEXT = "number", "date", "date and time", "yes/no", "text"
+TIMES = (DATE, MOMENT)
+#: Texts that stand for "no value".
+MISSING = ("", "null", "NULL", "NaN", "nan", "N/A", "n/a", "#N/A")
+#: A column is taken for what most of its values are, and called so only where all of them are.
+MOST = 0.5
+_DATES = {"%Y-%m-%d": "", "%d.%m.%Y": "", "%m/%d/%Y": "month/day/year", "%d/%m/%Y": "day/month/year", "%Y/%m/%d": ""}
+_CLOCKS = ("%H:%M:%S%.f", "%H:%M")
+
+
+@dataclass(frozen=True)
+class Parser:
+    """One way to read a text. `read` makes an expression of clean text one of values, null where it does not fit."""
+
+    type: str
+    read: Callable[["pl.Expr"], "pl.Expr"]
+    #: Said in the report where the reading is one of two possible ones.
+    note: str = ""
+
+
+def clean(column: str) -> "pl.Expr":
+    """The trimmed texts of a column, null where one stands for "no value"."""
+    import polars as pl
+
+    text = pl.col(column).str.strip_chars()
+    return pl.when(text.is_in(MISSING)).then(None).otherwise(text)
+
+
+def parsers(zone: str, decimal_comma: bool) -> list[Parser]:
+    """Every parser, the stricter first. zone: where times without a zone are shown. decimal_comma: 1,234 is below 2."""
+    import polars as pl
+
+    def number(text: pl.Expr, dtype: "type[pl.DataType]") -> pl.Expr:
+        # Leading zeros and very long digits are codes (007, card numbers): as numbers they would be spoilt.
+        code = text.str.contains(r"^[+-]?(0\d|\d{16,}$)")
+        value = text.cast(dtype, strict=False)
+        return pl.when(code).then(None).when(value.cast(pl.Float64).is_finite()).then(value).otherwise(None)
+
+    def integer(text: pl.Expr) -> pl.Expr:
+        return number(text, pl.Int64)
+
+    def decimal(text: pl.Expr) -> pl.Expr:
+        return number(text, pl.Float64)
+
+    def grouped(thousands: str, point: str) -> Callable[[pl.Expr], pl.Expr]:
+        th, pt = rf"\{thousands}", rf"\{point}"
+        shape = rf"^[+-]?(\d{{1,3}}({th}\d{{3}})+|\d+)({pt}\d+)?$"
+
+        def read(text: pl.Expr) -> pl.Expr:
+            plain = text.str.replace_all(thousands, "", literal=True).str.replace(point, ".", literal=True)
+            return pl.when(text.str.contains(shape)).then(decimal(plain)).otherwise(None)
+
+        return read
+
+    def boolean(text: pl.Expr) -> pl.Expr:
+        word = text.str.to_lowercase()
+        return pl.when(word.is_in(["true", "yes"])).then(True).when(word.is_in(["false", "no"])).then(False)
+
+    def date(form: str) -> Callable[[pl.Expr], pl.Expr]:
+        return lambda text: text.str.strptime(pl.Date, form, strict=False)
+
+    def moment(form: str) -> Callable[[pl.Expr], pl.Expr]:
+        return lambda text: text.str.strptime(pl.Datetime("us"), form, strict=False)
+
+    def zoned(form: str) -> Callable[[pl.Expr], pl.Expr]:
+        return lambda text: local(text.str.strptime(pl.Datetime("us", "UTC"), form, strict=False), zone)
+
+    english, european = Parser(NUMBER, grouped(",", ".")), Parser(NUMBER, grouped(".", ","), "1.234,5 is 1234.5")
+    numbers = [Parser(NUMBER, integer), Parser(NUMBER, decimal)]
+    # In files with semicolons a comma is a decimal one, and 1.234 has no other meaning than its grouping allows.
+    numbers += [european, english] if decimal_comma else [english, european]
+    moments = [Parser(MOMENT, zoned(form)) for form in ("%+", "%Y-%m-%d %H:%M:%S%.f%#z")]
+    for day, note in _DATES.items():
+        glue = (" ", "T") if day.startswith("%Y-") else (" ",)
+        moments += [Parser(MOMENT, moment(f"{day}{space}{clock}"), note) for space in glue for clock in _CLOCKS]
+    return (
+        numbers
+        + [Parser(BOOLEAN, boolean)]
+        + [Parser(DATE, date(form), note) for form, note in _DATES.items()]
+        + moments
+    )
+
+
+def local(expression: "pl.Expr", zone: str) -> "pl.Expr":
+    """Times with a zone as wall-clock times of `zone`."""
+    return expression.dt.convert_time_zone(zone).dt.replace_time_zone(None)

@@ -1,0 +1,156 @@
+"""Every source as a table of texts or values, lazily scanned, with the way back to its lines."""
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.core.errors import PermanentError
+from jobs.kinds._report import history
+from jobs.kinds._tables import json_lines
+from jobs.kinds._tables.text import SUFFIXES, TextTable, names_of
+from jobs.kinds._tables.workbook import explained, first_sheet
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MOST_COLUMNS = 1000
+Report = Callable[[str, float], None]
+
+
+@dataclass
+class Source:
+    """A table as it came: lazily scanned, with its columns' names, and the way back to its lines."""
+
+    name: str
+    scan: "pl.LazyFrame"
+    #: Line (or row of the sheet) of row number n, from 0.
+    line_of: Callable[[int], int]
+    line_word: str = "line"
+    notes: list[str] = field(default_factory=list)
+    decimal_comma: bool = False
+    #: Types that are known beforehand (`history.COLUMNS`).
+    types: dict[str, str] = field(default_factory=dict)
+
+
+def from_file(path: Path, name: str, folder: Path, report: Report) -> Source:
+    """Open an uploaded table. `report` gets a text and the share done, 0 to 1.
+
+    Raises PermanentError for whatever makes it unreadable, with the line.
+    """
+    suffix = Path(name).suffix.lower()
+    if not path.stat().st_size:
+        raise PermanentError(f"{name} is empty. Expected a table with a header and rows.")
+    if suffix in SUFFIXES:
+        return _from_text(path, name, folder, report)
+    if suffix in json_lines.SUFFIXES:
+        return _from_json_lines(path, name, folder, report)
+    report(f"Opening {name}", 0.1)
+    with explained(name):
+        return _from_parquet(path, name) if suffix == ".parquet" else _from_workbook(path, name)
+
+
+def from_jobs(owner: str, since: dt.datetime | None, until: dt.datetime | None, folder: Path, report: Report) -> Source:
+    """The job history that `owner` may see."""
+    target = folder / "jobs.csv"
+    rows = history.write_jobs(
+        target, owner, since, until, lambda done, total: report(f"Reading jobs: {done:,} of {total:,}", done / total)
+    )
+    if not rows:
+        raise PermanentError("No jobs were submitted in this time. Choose an earlier start or a later end.")
+    return Source(
+        "Job history",
+        _scan_copy(target, list(history.COLUMNS)),
+        lambda index: index + 1,
+        "job",
+        notes=[history.NOTE],
+        types=history.COLUMNS,
+    )
+
+
+def _scan_copy(path: Path, names: list[str]) -> "pl.LazyFrame":
+    import polars as pl
+
+    schema = dict.fromkeys(names, pl.String)
+    return pl.scan_csv(path, has_header=False, schema=schema, missing_columns="insert", infer_schema=False)
+
+
+def _from_text(path: Path, name: str, folder: Path, report: Report) -> Source:
+    text = TextTable.open(path)
+    _check_width(text.names)
+    copy = folder / "copy.csv"
+    size = max(1, path.stat().st_size * (0.5 if text.encoding.startswith("utf-16") else 1))
+    rows = text.copy_rows(
+        copy, lambda rows: report(f"Reading {name}: {rows:,} rows", min(1.0, copy.stat().st_size / size))
+    )
+    if not rows:
+        raise PermanentError(f"{name} has a header ({', '.join(text.names[:20])}) but no rows below it.")
+    notes = ["Empty or repeated column names were numbered."] if text.renamed else []
+    if text.encoding == "cp1252":
+        notes.append("Read as Windows-1252 text.")
+    comma = text.delimiter in (";", "\t")
+    return Source(name, _scan_copy(copy, text.names), text.line_of, notes=notes, decimal_comma=comma)
+
+
+def _from_json_lines(path: Path, name: str, folder: Path, report: Report) -> Source:
+    import csv
+
+    places: dict[str, int] = {}
+    lines: list[int] = []
+    copy, size = folder / "copy.csv", path.stat().st_size
+    with copy.open("w", encoding="utf-8", newline="") as out:
+        write = csv.writer(out).writerow
+        for number, value, done in json_lines.objects(path):
+            row = [""] * max(1, len(places))
+            for key, item in value.items():
+                place = places.setdefault(key, len(places))
+                row += [""] * (place + 1 - len(row))
+                row[place] = _json_text(item)
+            _check_width(places)
+            write(row)
+            lines.append(number)
+            if not len(lines) % 20_000:
+                report(f"Reading {name}: {len(lines):,} rows", min(1.0, done / size))
+    if not places:
+        raise PermanentError(f"{name} holds no values. Expected one JSON object per line.")
+    return Source(name, _scan_copy(copy, names_of(places)), lines.__getitem__)
+
+
+def _json_text(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case dict() | list():
+            return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def _from_parquet(path: Path, name: str) -> Source:
+    import polars as pl
+
+    scan = pl.scan_parquet(path)
+    schema = scan.collect_schema()
+    _check_width(schema.names())
+    if not scan.select(pl.len()).collect().item():
+        raise PermanentError(f"{name} has columns ({', '.join(schema.names()[:20])}) but no rows.")
+    left_out = [column for column, dtype in schema.items() if dtype in (pl.Binary, pl.Object)]
+    notes = [f"Left out, because binary: {', '.join(left_out)}."] if left_out else []
+    return Source(name, scan.drop(left_out), lambda index: index + 1, "row", notes)
+
+
+def _from_workbook(path: Path, name: str) -> Source:
+    sheet = first_sheet(path, name)
+    _check_width(sheet.frame.columns)
+    notes = [f"The first sheet, {sheet.name!r}, was read; there are {sheet.of}."] if sheet.of > 1 else []
+    return Source(name, sheet.frame.lazy(), sheet.row_of, "row", notes)
+
+
+def _check_width(names: Any) -> None:
+    if len(names) > MOST_COLUMNS:
+        raise PermanentError(
+            f"The table has more than {MOST_COLUMNS:,} columns. Leave out those that the report needs not."
+        )

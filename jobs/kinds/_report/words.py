@@ -1,0 +1,105 @@
+"""Figures and values as people read them."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+#: [characters] of a value in a document for reading; files for machines have all of it.
+LONGEST = 60
+
+
+def number(value: float | int | None) -> str:
+    """1,234 · 0.0123 · 12.35: as many decimals as the size of the number makes worth reading."""
+    if value is None:
+        return "–"
+    if isinstance(value, int) or (value == int(value) and abs(value) < 1e15):
+        return f"{int(value):,}".replace("-", "−")
+    size = abs(value)
+    text = f"{value:,.0f}" if size >= 10_000 else f"{value:,.2f}" if size >= 1 else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+def alike(values: Sequence[float | int | None]) -> list[str]:
+    """Numbers that stand in one column, all with as many decimals as the largest of them makes worth reading."""
+    known = [value for value in values if value is not None]
+    largest = max(map(abs, known), default=0)
+    whole = largest >= 10_000 or all(value == int(value) for value in known)
+    digits = 0 if whole else 2 if largest >= 1 else 4
+    return ["–" if value is None else f"{value:,.{digits}f}".replace("-", "−") for value in values]
+
+
+def large(value: float | None) -> str:
+    """11.8 million: for sentences."""
+    for unit, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if value is not None and abs(value) >= unit:
+            return f"{value / unit:,.3g} {name}".replace("-", "−") if abs(value) < 1000 * unit else number(value)
+    return number(value)
+
+
+def short(value: float | None) -> str:
+    """1.2M, 340k: for axes and key figures."""
+    if value is None:
+        return "–"
+    for unit, name in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit * (10 if unit == 1e3 else 1):
+            text = f"{value / unit:.3g}" if abs(value) < 1000 * unit else f"{value / unit:,.0f}"
+            return text.replace("-", "−") + name
+    return number(float(f"{value:.4g}"))
+
+
+def share(part: float, whole: float) -> str:
+    """31 %, below 1 % with one decimal, never rounded to 0 or 100."""
+    if not whole:
+        return "–"
+    percent = 100 * part / whole
+    if 0 < percent < 0.1:
+        return "< 0.1%"
+    if 99.9 < percent < 100:
+        return "> 99.9%"
+    fine = percent < 10 or percent > 99
+    return f"{percent:.1f}%" if fine and percent != int(percent) else f"{percent:.0f}%"
+
+
+def day(value: dt.date) -> str:
+    return f"{value.day} {value:%b %Y}"
+
+
+def value(item: Any, longest: int = LONGEST) -> str:
+    """Any value of a table in words."""
+    match item:
+        case None:
+            return "(missing)"
+        case bool():
+            return "yes" if item else "no"
+        case int() | float():
+            return number(item)
+        case dt.datetime():
+            return f"{day(item)}, {item:%H:%M}"
+        case dt.date():
+            return day(item)
+    text = " ".join(str(item).split())
+    return text[: longest - 1] + "…" if len(text) > longest else text
+
+
+def bucket(start: Any, size: str) -> str:
+    """The name of a time bucket: Mar 2025, week of 3 Mar 2025, 3 Mar 2025, 3 Mar 2025, 14:00."""
+    if start is None:
+        return "(missing)"
+    match size:
+        case "month":
+            return f"{start:%b %Y}"
+        case "week":
+            return f"week of {day(start)}"
+        case "hour":
+            return f"{day(start)}, {start:%H:%M}"
+    return day(start)
+
+
+def many(count: int, one: str, more: str = "") -> str:
+    """1 row, 2 rows."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """a, b and c."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,302 @@
+"""Send email: one message, or one for each row of a recipients file."""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any, ClassVar
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.files.storage import storages
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from jobs.core.errors import PermanentError
+from jobs.core.fields import MB, FileRef, UploadField, size_in_words
+from jobs.core.kind import Context, Kind
+from jobs.core.retry import Exponential, Retry
+from jobs.kinds._email import mailing, senders, template, workbook
+from jobs.kinds._email.addresses import CONTROL, AddressesField, AddressField, parse
+from jobs.kinds._email.book import Book, TemporaryFailure, rows_as_json
+from jobs.kinds._email.conversation import Conversation, Unreachable
+from jobs.kinds._email.letters import Composer, Letter, letters_of, sender_of, subject_of, wire_format
+from jobs.kinds._email.pace import Pace
+
+LEAVE_OUT, REFUSE = "leave_out", "refuse"
+#: Of all attachments together: encoded they stay below the 25 MB that mail servers commonly take.
+MAX_ATTACHED = 18 * MB
+#: Messages that a dry run shows, and the size of each body in the result [bytes of JSON]; the .eml files hold all.
+DRY_RUN_MESSAGES, DRY_RUN_BODY = 3, 8_000
+FIELDS_HELP = "{{ first_name }} takes that column of the recipients file, {{ first_name|friend }} fills blank cells."
+
+
+class EmailForm(Kind.Form):
+    """The parameters of a mailing; the recipients file is read here, so that nothing unusable is accepted."""
+
+    to = AddressesField(label="To", required=False, help_text="Addresses with commas between. They see each other.")
+    recipients = UploadField(
+        label="Recipients file",
+        required=False,
+        accept=(".csv", ".tsv", ".txt", ".xlsx"),
+        max_size=20 * MB,
+        help_text="Instead of To: CSV or XLSX with a column “email”. Each row gets a message of its own. Up to 20 MB.",
+    )
+    unusable_rows = forms.ChoiceField(
+        label="Unusable and duplicate rows",
+        choices=[(LEAVE_OUT, "Leave them out"), (REFUSE, "Refuse the mailing")],
+        initial=LEAVE_OUT,
+        required=False,
+        widget=forms.RadioSelect,
+    )
+    subject = forms.CharField(label="Subject", max_length=500, help_text=FIELDS_HELP)
+    text = forms.CharField(label="Text", required=False, max_length=500_000, widget=forms.Textarea(attrs={"rows": 10}))
+    html = forms.CharField(
+        label="HTML",
+        required=False,
+        max_length=1_000_000,
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
+        help_text="Beside the text or instead of it. What comes from the file is escaped.",
+    )
+    attachments = UploadField(
+        label="Attachments",
+        required=False,
+        multiple=True,
+        max_count=20,
+        max_size=MAX_ATTACHED,
+        help_text=f"Up to 20 files, together up to {size_in_words(MAX_ATTACHED)}.",
+    )
+    cc = AddressesField(label="Cc", required=False)
+    bcc = AddressesField(label="Bcc", required=False)
+    from_email = AddressField(label="From", required=False, help_text="Empty: the site's own address.")
+    reply_to = AddressesField(label="Reply-To", required=False, max_count=10)
+    per_second = forms.FloatField(
+        label="Messages a second, at most",
+        required=False,
+        min_value=0.01,
+        max_value=1000,
+        help_text="For servers that limit the speed. Empty: as fast as the server takes them.",
+    )
+    test_to = AddressField(
+        label="Test to", required=False, help_text="Only the first message is sent, to this address instead of its own."
+    )
+    dry_run = forms.BooleanField(label="Dry run: show the first three, send nothing", required=False)
+
+    def clean_subject(self) -> str:
+        subject = self.cleaned_data["subject"]
+        if CONTROL.search(subject):
+            raise ValidationError("The subject holds a line break or control character: it must be one line.")
+        return subject
+
+    def clean_from_email(self) -> str:
+        if (sender := self.cleaned_data["from_email"]) and not senders.is_allowed(sender):
+            raise ValidationError(f"{sender} may not be sent from here. Allowed: {senders.in_words()}.")
+        return sender
+
+    def clean_recipients(self) -> list[Any]:
+        """A workbook is kept as CSV: see `workbook`."""
+        files = self.cleaned_data["recipients"]
+        if not files or PurePath(files[0].name).suffix.lower() != ".xlsx":
+            return files
+        try:
+            content = workbook.as_csv(_content(files[0]))
+        except mailing.Unreadable as error:
+            raise ValidationError(str(error)) from error
+        return [SimpleUploadedFile(f"{PurePath(files[0].name).stem}.csv", content, "text/csv")]
+
+    def clean_unusable_rows(self) -> str:
+        return self.cleaned_data["unusable_rows"] or LEAVE_OUT
+
+    def clean_attachments(self) -> list[Any]:
+        files = self.cleaned_data["attachments"]
+        if (together := sum(file.size for file in files)) > MAX_ATTACHED:
+            raise ValidationError(
+                f"{size_in_words(together)} together: at most {size_in_words(MAX_ATTACHED)} are taken."
+            )
+        return files
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if not data.get("text") and not data.get("html") and not {"text", "html"} & self.errors.keys():
+            self.add_error("text", "Write a text, an HTML version, or both.")
+        if "to" in data and "recipients" in data:
+            self._check_recipients(data)
+        return data
+
+    def _check_recipients(self, data: dict[str, Any]) -> None:
+        if not data["recipients"]:
+            if not data["to"]:
+                self.add_error("to", "Name at least one address, or give a recipients file.")
+            self._check_fields(data, None, "")
+            return
+        for name in ("to", "cc", "bcc"):
+            if data.get(name):
+                label = self.fields[name].label
+                self.add_error(name, f"With a recipients file each row gets its own message: leave {label} empty.")
+        file = data["recipients"][0]
+        try:
+            found = mailing.read(_content(file), template.keys(data.get("subject", "")))
+        except mailing.Unreadable as error:
+            self.add_error("recipients", str(error))
+            return
+        self._check_fields(data, found.columns, file.name)
+        if found.left_out and data.get("unusable_rows") == REFUSE:
+            self.add_error("recipients", f"Cannot be used: {found.left_out_in_words()}. Correct or leave them out.")
+        elif (per_second := data.get("per_second")) and len(found.rows) / per_second > SendEmail.time_limit:
+            self.add_error("per_second", f"{len(found.rows):,} messages would take more than 12 hours so slowly.")
+        elif not found.rows:
+            reason = (
+                f"No row can be used: {found.left_out_in_words()}." if found.left_out else "There is only a header."
+            )
+            self.add_error("recipients", reason)
+
+    def _check_fields(self, data: dict[str, Any], columns: list[str] | None, file: str) -> None:
+        for name in ("subject", "text", "html"):
+            for problem in template.problems(data.get(name, ""), columns, file):
+                self.add_error(name, problem)
+
+
+class SendEmail(Kind):
+    """Send one message, or one to each row of a list with its own fields filled in.
+
+    Works over SMTP with the site's EMAIL_URL. Recipients come as a workbook, or as CSV however it was written.
+    """
+
+    slug, label, pool, order = "email", "Send email", "io", 10
+    # The first waits are short, for a server that restarts; the last ones outlast a greylist: 18 min in all.
+    retry = Retry(
+        on=(TemporaryFailure, ConnectionError), attempts=7, backoff=Exponential(base=3, factor=3, cap=900, jitter=True)
+    )
+    time_limit: ClassVar[float] = 12 * 3600
+    # A second run does no harm: the ledger knows every address that got the message, or may have got it.
+    idempotent = True
+    Form = EmailForm
+
+    @classmethod
+    def title(cls, params: Mapping[str, Any]) -> str:
+        return template.outline(params.get("subject") or "") or cls.label
+
+    @classmethod
+    def preview(cls, cleaned: Mapping[str, Any]) -> list[tuple[str, str]]:
+        file = (cleaned.get("recipients") or [None])[0]
+        params = {"to": [], "cc": [], "bcc": [], "subject": "", "from_email": "", **cleaned}
+        try:
+            letters, left_out = letters_of(params, _content(file) if file else None)
+        except mailing.Unreadable as error:
+            return [("Recipients file", str(error))]
+        if not letters or not letters[0].addresses:
+            return []
+        count = len(letters) if file else len(letters[0].addresses)
+        each = f", one for each usable row of {file.name}" if file else ""
+        noun = ("message" if file else "recipient") + ("" if count == 1 else "s")
+        rows = [("Sends", f"{count:,} {noun}{each}"), ("From", sender_of(params))]
+        if left_out:
+            rows.append(("Left out", mailing.Mailing([], [], left_out).left_out_in_words()))
+        if params["subject"]:
+            rows.append(("First subject", subject_of(params, letters[0])))
+        rows.append(("First recipient", letters[0].addresses[0]))
+        if attached := cleaned.get("attachments"):
+            size = size_in_words(sum(item.size for item in attached))
+            rows.append(("Attached", f"{len(attached)} file{'' if len(attached) == 1 else 's'}, {size}"))
+        if per_second := cleaned.get("per_second"):
+            rows.append(("Speed", f"at most {per_second:g} a second"))
+        if cleaned.get("test_to") and not cleaned.get("dry_run"):
+            rows.append(("Test", f"Only the first message, to {cleaned['test_to']}"))
+        if cleaned.get("dry_run"):
+            rows.append(("Dry run", "Nothing is sent; the result shows the first three messages."))
+        elif getattr(settings, "EMAIL_IS_CAUGHT", False):
+            rows.append(("Goes to", "The test mailbox; nothing leaves this machine."))
+        return rows
+
+    def run(self, params: dict[str, Any], ctx: Context) -> dict[str, Any]:
+        file = ctx.open(params["recipients"][0]).read() if params["recipients"] else None
+        try:
+            # A long file is read in steps: other jobs of the same event loop go on between them.
+            letters, left_out = letters_of(params, file, lambda: time.sleep(0))
+        except mailing.Unreadable as error:
+            raise PermanentError(f"{params['recipients'][0]['name']}: {error}") from error
+        if params["dry_run"]:
+            return _dry_run(Composer(params, ctx), letters, left_out, ctx)
+        if address := params.get("test_to"):
+            letters, left_out = [letters[0].test_to(address)], []
+            params = {**params, "cc": []}
+        composer = Composer(params, ctx)
+        book = Book((address for letter in letters for address in letter.addresses), left_out, ctx)
+        return book.close(_send(composer, letters, book, Pace(params.get("per_second"), ctx.check), ctx))
+
+
+def _send(composer: Composer, letters: list[Letter], book: Book, pace: Pace, ctx: Context) -> str:
+    """Send what still has to be sent; why it broke off, or "". If it is cancelled, the ledger keeps what was sent."""
+    conversation, sender = Conversation(), parse(composer.sender).address
+    try:
+        for letter in letters:
+            ctx.progress(book.settled, book.total, "sent")
+            waiting = book.waiting(letter.addresses)
+            if not waiting:
+                continue
+            message = wire_format(composer.compose(letter))
+            pace.wait()
+            try:
+                book.record(conversation.deliver(sender, waiting, message, book.sending))
+            except (Unreachable, PermanentError) as error:
+                book.put_off(waiting, str(error))
+                if isinstance(error, PermanentError):
+                    raise
+                return str(error)
+        ctx.progress(book.settled, book.total, "sent")
+    finally:
+        conversation.close()
+    return ""
+
+
+def _dry_run(
+    composer: Composer, letters: list[Letter], left_out: list[mailing.LeftOut], ctx: Context
+) -> dict[str, Any]:
+    """The first messages as they would be sent: in the result, and whole as .eml files."""
+    shown = []
+    for number, letter in enumerate(letters[:DRY_RUN_MESSAGES], start=1):
+        message = composer.compose(letter)
+        ctx.save(f"message-{number}.eml", wire_format(message), "message/rfc822")
+        html = next((part.content for part in getattr(message, "alternatives", [])), "")
+        is_html_only = message.content_subtype == "html"
+        shown.append(
+            {
+                "to": ", ".join(letter.to) or ", ".join(letter.addresses),
+                "from": message.from_email,
+                "subject": message.subject,
+                "text": "" if is_html_only else _shortened(str(message.body)),
+                "html": _shortened(str(message.body if is_html_only else html)),
+                "attachments": [part.get_filename() for part in composer.attachments],
+            }
+        )
+    duplicates = sum(row.is_duplicate for row in left_out)
+    total = sum(len(letter.addresses) for letter in letters)
+    ctx.progress(total, total, "checked, none sent")
+    return {
+        "summary": f"{total:,} checked, none sent.",
+        "dry_run": True,
+        "recipients": total,
+        "sent": 0,
+        "skipped": duplicates,
+        "left_out": len(left_out) - duplicates,
+        "first_left_out": rows_as_json(left_out),
+        "messages": shown,
+    }
+
+
+def _shortened(text: str) -> str:
+    kept = text[:DRY_RUN_BODY]
+    while len(json.dumps(kept)) > DRY_RUN_BODY:
+        kept = kept[: len(kept) * 3 // 4]
+    return kept if kept == text else f"{kept}…"
+
+
+def _content(file: Any) -> bytes:
+    """The bytes of an upload, or of a file that is stored already."""
+    if isinstance(file, FileRef):
+        with storages["jobs"].open(file.path) as stored:
+            return stored.read()
+    file.seek(0)
+    content = file.read()
+    file.seek(0)
+    return content
