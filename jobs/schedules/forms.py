@@ -1,0 +1,239 @@
+"""The form of a schedule beside its kind's own: name, rule, time zone, span; for the page, the admin and the API."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from jobs.core import priorities
+from jobs.core.errors import Refused
+from jobs.models.schedule import MISFIRE_CHOICES
+from jobs.schedules import rules
+from jobs.schedules.target import Target
+from jobs.submit.submit import queue_for
+
+CRON, EVERY, ONCE, KEEP = "cron", "every", "once", "keep"
+PERIODS = [(name, name) for name in ("seconds", "minutes", "hours", "days")]
+_LONGEST = timedelta(days=3660)
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+_CRON_EXAMPLE = (
+    "Expected minute, hour, day of month, month, day of week, such as 30 2 * * 1-5 for 02:30 from Monday to Friday; "
+    "0 is Sunday."
+)
+
+
+class ScheduleForm(forms.Form):
+    """How and when a schedule runs. Times without an offset are those of the chosen time zone."""
+
+    name = forms.CharField(max_length=200, help_text="What lists and its jobs are called.")
+    rule = forms.ChoiceField(
+        label="Runs", choices=[(CRON, "by cron"), (EVERY, "every so often"), (ONCE, "once")], initial=CRON,
+        widget=forms.RadioSelect,
+    )  # fmt: skip
+    cron = forms.CharField(
+        required=False, max_length=400, help_text="Minute, hour, day of month, month, day of week: 30 2 * * 1-5"
+    )
+    every = forms.IntegerField(required=False, min_value=1, max_value=400_000_000)
+    period = forms.ChoiceField(label="Unit", required=False, choices=PERIODS, initial="minutes")
+    at = forms.DateTimeField(label="Runs at", required=False)
+    timezone = forms.ChoiceField(label="Time zone", required=False, help_text="Of the cron rule and the times here.")
+    start = forms.DateTimeField(label="Not before", required=False)
+    end = forms.DateTimeField(label="Not after", required=False)
+    misfire = forms.ChoiceField(
+        label="If a run was missed", choices=MISFIRE_CHOICES, initial="once", required=False,
+        help_text="Missed: its time passed while no scheduler ran.",
+    )  # fmt: skip
+    enabled = forms.BooleanField(label="On", required=False, initial=True)
+    priority = forms.ChoiceField(
+        choices=[(name, name.capitalize()) for name in priorities.BY_NAME], initial="normal", required=False
+    )
+    queue = forms.CharField(required=False, max_length=100, help_text="Empty: the usual one.")
+    description = forms.CharField(required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
+
+    def __init__(self, data: Any = None, *, target: Target, user: Any = None, task: PeriodicTask | None = None,
+                 initial: Mapping[str, Any] | None = None, prefix: str | None = None):  # fmt: skip
+        super().__init__(data, prefix=prefix, initial={**(initial_of(task) if task else {}), **(initial or {})})
+        self.target, self.user, self.task = target, user, task
+        zones = self.fields["timezone"]
+        zones.choices = [(name, name) for name in zone_names()]  # type: ignore[attr-defined]
+        zones.initial = settings.TIME_ZONE
+        if self.initial.get("rule") == KEEP:
+            self.fields["rule"].choices = [(KEEP, "as it is"), *self.fields["rule"].choices]  # type: ignore[attr-defined]
+
+    def full_clean(self) -> None:
+        with timezone.override(self._zone()):
+            super().full_clean()
+
+    def _zone(self) -> ZoneInfo:
+        name = self.data.get(self.add_prefix("timezone")) if self.is_bound else ""
+        return ZoneInfo(str(name) if name in zone_names() else settings.TIME_ZONE)
+
+    def clean_name(self) -> str:
+        name = self.cleaned_data["name"]
+        others = PeriodicTask.objects.exclude(pk=self.task.pk) if self.task else PeriodicTask.objects.all()
+        if others.filter(name=name).exists():
+            raise ValidationError("Another schedule has this name. Choose one of its own.")
+        return name
+
+    def clean_queue(self) -> str:
+        queue = self.cleaned_data["queue"].strip()
+        if queue and self.target.kind:
+            try:
+                return queue_for(self.target.kind, queue, self.user)
+            except Refused as refused:
+                raise ValidationError(refused.errors["queue"]) from refused
+        return queue
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        for name in ("start", "end", "at"):
+            if data.get(name) and not _FIRST <= data[name] < _LAST:
+                self.add_error(name, "Expected a time from the year 2000 to 2199.")
+        if data.get("start") and data.get("end") and data["end"] <= data["start"]:
+            self.add_error("end", "This is before the start: choose a later time.")
+        check = {CRON: self._check_cron, EVERY: self._check_every, ONCE: self._check_once}.get(data.get("rule", ""))
+        if check:
+            check(data)
+        if self.shows_its_rule:
+            self._check_it_runs()
+        return data
+
+    def _check_cron(self, data: dict[str, Any]) -> None:
+        parts = data.get("cron", "").split()
+        if len(parts) != 5:
+            self.add_error("cron", f"{len(parts)} fields were given, a cron rule has five. {_CRON_EXAMPLE}"
+                           if parts else f"Fill this in. {_CRON_EXAMPLE}")  # fmt: skip
+            return
+        minute, hour, day, month, weekday = parts
+        rule = CrontabSchedule(
+            minute=minute, hour=hour, day_of_month=day, month_of_year=month, day_of_week=weekday,
+            timezone=ZoneInfo(data.get("timezone") or settings.TIME_ZONE),
+        )  # fmt: skip
+        try:
+            for name in _CRON_FIELDS:
+                if len(getattr(rule, name)) > CrontabSchedule._meta.get_field(name).max_length:
+                    raise ValueError(f"{name.replace('_', ' ')} is too long")
+            rules.check_cron(rule)
+            data["crontab"] = rule
+        except rules.NeverRuns as error:
+            self.add_error("cron", str(error))
+        except ValueError as error:
+            self.add_error("cron", f"This cannot be read: {str(error)[:200].rstrip('.')}. {_CRON_EXAMPLE}")
+
+    def _check_every(self, data: dict[str, Any]) -> None:
+        if data.get("every") is None:
+            if "every" not in self.errors:
+                self.add_error("every", "Fill this in: a whole number from 1.")
+        elif timedelta(**{data.get("period") or "minutes": data["every"]}) > _LONGEST:
+            self.add_error("every", "At most ten years lie between two runs.")
+
+    def _check_once(self, data: dict[str, Any]) -> None:
+        if data.get("at"):
+            moved = self.task is None or not self.task.clocked or self.task.clocked.clocked_time != data["at"]
+            if moved and data["at"] <= timezone.now():
+                self.add_error("at", "This has passed. Choose a time to come.")
+        elif "at" not in self.errors:
+            self.add_error("at", "Say when: a day and a time.")
+
+    def _check_it_runs(self) -> None:
+        """A rule that is switched on and has no run left is refused where the reason is."""
+        planned = self.planned()
+        if self.cleaned_data.get("rule") == KEEP:
+            return
+        if planned.enabled and not rules.next_runs(planned, timezone.now(), 1):
+            name = "end" if self.cleaned_data.get("end") else "at" if self.cleaned_data.get("rule") == ONCE else "rule"
+            self.add_error(name, "There is no run left before this: choose a later time, or switch the schedule off.")
+
+    @property
+    def shows_its_rule(self) -> bool:
+        """Whether `planned` can be asked: nothing that the next runs depend on is wrong."""
+        return not set(self.errors) & {"__all__", "rule", "cron", "every", "period", "at", "timezone", "start", "end"}
+
+    def planned(self) -> PeriodicTask:
+        """The task as it would be stored, with rules that are not; for next runs and words. See `shows_its_rule`."""
+        data = self.cleaned_data
+        now = timezone.now().replace(microsecond=0)
+        task = PeriodicTask(
+            name=data.get("name", ""), task=self.target.task, enabled=data.get("enabled", True),
+            start_time=data.get("start"), expires=data.get("end"), one_off=data["rule"] == ONCE, date_changed=now,
+        )  # fmt: skip
+        if data["rule"] == CRON:
+            task.crontab = data["crontab"]
+        elif data["rule"] == EVERY:
+            task.interval = IntervalSchedule(every=data["every"], period=data["period"] or "minutes")
+        elif data["rule"] == ONCE:
+            task.clocked = ClockedSchedule(clocked_time=data["at"])
+        elif self.task:
+            task.interval, task.solar, task.one_off = self.task.interval, self.task.solar, self.task.one_off
+        return task
+
+    def apply(self, task: PeriodicTask) -> None:
+        """Write everything but the parameters into a PeriodicTask, not saved. Rules are shared rows, never changed."""
+        data = self.cleaned_data
+        task.name, task.task, task.enabled, task.description = (
+            data["name"], self.target.task, data["enabled"], data["description"],
+        )  # fmt: skip
+        task.start_time, task.expires = data["start"], data["end"]
+        task.queue = data["queue"] or None
+        task.priority = priorities.BY_NAME[data["priority"] or "normal"]
+        if task.expires:
+            task.expire_seconds = None
+        if data["rule"] == KEEP:
+            return
+        task.crontab = task.interval = task.clocked = task.solar = None
+        task.one_off = data["rule"] == ONCE
+        if data["rule"] == CRON:
+            task.crontab = _shared(CrontabSchedule, **{
+                name: getattr(data["crontab"], name) for name in (*_CRON_FIELDS, "timezone")
+            })  # fmt: skip
+        elif data["rule"] == EVERY:
+            task.interval = _shared(IntervalSchedule, every=data["every"], period=data["period"] or "minutes")
+        else:
+            task.clocked = _shared(ClockedSchedule, clocked_time=data["at"])
+
+
+@cache
+def zone_names() -> tuple[str, ...]:
+    return tuple(sorted(available_timezones() - {"localtime"}))
+
+
+def _shared(model: Any, **fields: Any) -> Any:
+    """The row with these fields; there may be several that stock django-celery-beat made."""
+    return model.objects.filter(**fields).first() or model.objects.create(**fields)
+
+
+def initial_of(task: PeriodicTask) -> dict[str, Any]:
+    """A stored schedule as the form's values; times are local to its zone."""
+    zone = rules.zone_of(task)
+    rule = CRON if task.crontab else ONCE if task.clocked else EVERY if task.interval else KEEP
+    if task.interval and (task.interval.period not in dict(PERIODS) or task.one_off):
+        rule = KEEP
+    jobsite = getattr(task, "jobsite", None)
+    return {
+        "name": task.name,
+        "rule": rule,
+        "cron": rules.cron_line(task.crontab) if task.crontab else "",
+        "every": task.interval.every if task.interval and rule == EVERY else None,
+        "period": task.interval.period if task.interval and rule == EVERY else "minutes",
+        "at": _local(task.clocked.clocked_time, zone) if task.clocked else None,
+        "timezone": zone.key,
+        "start": _local(task.start_time, zone),
+        "end": _local(task.expires, zone),
+        "misfire": jobsite.misfire if jobsite else "once",
+        "enabled": task.enabled,
+        "priority": priorities.NAMES.get(task.priority, "normal") if task.priority is not None else "normal",
+        "queue": task.queue or "",
+        "description": task.description,
+    }
+
+
+def _local(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
+    return moment.astimezone(zone).replace(tzinfo=None) if moment else None

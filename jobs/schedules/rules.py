@@ -1,0 +1,241 @@
+"""When a schedule runs: next times and words, from the rule that a PeriodicTask names. No SQL is asked here."""
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import count, islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from celery.exceptions import ImproperlyConfigured
+from celery.schedules import ParseException
+from celery.schedules import crontab as CeleryCrontab
+from cron_descriptor import ExpressionDescriptor, FormatException, Options
+from django.conf import settings
+
+#: [days] after which a cron rule without a run counts as one that never runs: 29 February may be eight years away.
+HORIZON = 366 * 9
+
+
+#: What a stored rule that cannot be used raises: no cron, numbers out of range, a solar event without its library.
+UNUSABLE = (ValueError, TypeError, LookupError, OverflowError, ImportError, ImproperlyConfigured)
+
+
+class NeverRuns(ValueError):
+    """The rule has no run ahead; the text says why."""
+
+
+def next_after(task: Any, moment: datetime) -> datetime | None:
+    """The first run of a PeriodicTask after `moment`; None where there is none, or the schedule is switched off."""
+    if not task.enabled:
+        return None
+    for run in runs_after(task, moment):
+        return run
+    return None
+
+
+def next_runs(task: Any, moment: datetime, number: int = 5) -> list[datetime]:
+    """The next runs after `moment`, in the schedule's time zone, switched off or not."""
+    zone = zone_of(task)
+    return [run.astimezone(zone) for run in islice(runs_after(task, moment), number)]
+
+
+def runs_after(task: Any, moment: datetime) -> Iterator[datetime]:
+    """All runs after `moment`, none before start_time or after expires."""
+    if task.start_time and task.start_time > moment:
+        moment = task.start_time - timedelta(microseconds=1)
+    for run in _runs(task, moment):
+        if task.expires and run > task.expires:
+            return
+        yield run
+        if task.one_off:
+            return
+
+
+def _runs(task: Any, moment: datetime) -> Iterator[datetime]:
+    if task.crontab_id or task.crontab:
+        yield from _cron_runs(task.crontab, moment)
+    elif task.interval_id or task.interval:
+        yield from _interval_runs(task, moment)
+    elif task.clocked_id or task.clocked:
+        if task.clocked.clocked_time > moment:
+            yield task.clocked.clocked_time
+    else:
+        yield from _solar_runs(task, moment)
+
+
+def _interval_runs(task: Any, moment: datetime) -> Iterator[datetime]:
+    """Counted from the start time, else from the last run, else from when the schedule was changed."""
+    period = timedelta(**{task.interval.period: task.interval.every})
+    anchor = task.start_time or task.last_run_at or task.date_changed or moment
+    passed = max(0, (moment - anchor) // period)
+    run = anchor + passed * period
+    while True:
+        if run > moment and (run != anchor or task.start_time):
+            yield run
+        run += period
+
+
+def _solar_runs(task: Any, moment: datetime) -> Iterator[datetime]:
+    schedule = task.solar.schedule
+    while True:
+        moment += schedule.remaining_estimate(moment)
+        yield moment
+        moment += timedelta(minutes=1)
+
+
+def _cron_runs(rule: Any, moment: datetime) -> Iterator[datetime]:
+    """Day by day, hour by hour, in the rule's time zone.
+
+    Celery's reading of cron: day of month and day of week must both match. A local time that a clock change leaves
+    out runs when the gap ends; one that comes twice runs at its first coming. Where the rule names every hour, it
+    runs as if no clock changed.
+    """
+    parsed = parse(rule)
+    zone = ZoneInfo(str(rule.timezone))
+    local = moment.astimezone(zone)
+    times = times_of(parsed)
+    last: datetime | None = None
+    quiet_since = 0
+    for offset in count():
+        if offset - quiet_since > HORIZON:
+            return
+        day = local.date() + timedelta(days=offset)
+        if not matches(parsed, day):
+            continue
+        if clock_changes(day, zone):
+            runs: Iterable[datetime] = _runs_of_odd_day(day, times, zone, every_hour=len(parsed.hour) == 24)
+        else:
+            ahead = times if offset else times[bisect_left(times, local.time().replace(second=0, microsecond=0)) :]
+            runs = (datetime.combine(day, at, zone).astimezone(UTC) for at in ahead)
+        for run in runs:
+            if run > moment and (last is None or run > last):
+                last, quiet_since = run, offset
+                yield run
+
+
+def times_of(parsed: CeleryCrontab) -> list[time]:
+    """The local times of a day that a rule names."""
+    return [time(hour, minute) for hour in sorted(parsed.hour) for minute in sorted(parsed.minute)]
+
+
+def clock_changes(day: date, zone: ZoneInfo) -> bool:
+    """Whether the zone's offset at the end of a day differs from that at its start."""
+    midnight = datetime.combine(day, time(), zone)
+    return midnight.utcoffset() != (midnight + timedelta(days=1)).utcoffset()
+
+
+def _runs_of_odd_day(day: date, times: list[time], zone: ZoneInfo, *, every_hour: bool) -> list[datetime]:
+    if not every_hour:
+        return sorted({instant_of(day, at, zone) for at in times})
+    both = (datetime.combine(day, at, zone).replace(fold=fold) for at in times for fold in (0, 1))
+    return sorted({local.astimezone(UTC) for local in both if is_real(local)})
+
+
+def is_real(local: datetime) -> bool:
+    """False for a local time that a clock change leaves out."""
+    there = local.astimezone(UTC).astimezone(local.tzinfo)
+    return there.replace(tzinfo=None) == local.replace(tzinfo=None)
+
+
+def matches(parsed: CeleryCrontab, day: date) -> bool:
+    return (
+        day.month in parsed.month_of_year
+        and day.day in parsed.day_of_month
+        and day.isoweekday() % 7 in parsed.day_of_week
+    )
+
+
+def instant_of(day: date, at: time, zone: ZoneInfo) -> datetime:
+    """The UTC time of a local one; in a gap, the moment at which the gap ends."""
+    wanted = datetime.combine(day, at, zone)
+    instant = wanted.astimezone(UTC)
+    if is_real(wanted):
+        return instant
+    before = wanted.utcoffset() or timedelta()
+    after = wanted.replace(fold=1).utcoffset() or timedelta()
+    low, high = sorted((instant - abs(before - after), instant + abs(before - after)))
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) / 2
+        if middle.astimezone(zone).utcoffset() == low.astimezone(zone).utcoffset():
+            low = middle
+        else:
+            high = middle
+    return high.replace(microsecond=0)
+
+
+def parse(rule: Any) -> CeleryCrontab:
+    """The rule's fields as sets of numbers. Raises NeverRuns for 30 February, ValueError for what is no cron."""
+    try:
+        return CeleryCrontab(
+            minute=rule.minute,
+            hour=rule.hour,
+            day_of_week=rule.day_of_week,
+            day_of_month=rule.day_of_month,
+            month_of_year=rule.month_of_year,
+        )
+    except ParseException as error:  # no ValueError of its own
+        raise ValueError(str(error)) from error
+    except ValueError as error:
+        if "never occurs" in str(error):
+            raise never_runs(rule) from error
+        raise
+
+
+def check_cron(rule: Any) -> None:
+    """Raises NeverRuns for 30 February and its like, ValueError for what is no cron."""
+    parse(rule)
+    if next(_cron_runs(rule, datetime.now(UTC)), None) is None:
+        raise never_runs(rule)
+
+
+def never_runs(rule: Any) -> NeverRuns:
+    return NeverRuns(
+        f"Day {rule.day_of_month} of month {rule.month_of_year} never comes: choose days that these months have."
+    )
+
+
+def in_words(task: Any) -> str:
+    """The rule as people say it; times are those of `zone_of`."""
+    if task.crontab:
+        return _cron_in_words(task.crontab)
+    if task.interval:
+        every, period = task.interval.every, task.interval.period
+        return f"Every {period.rstrip('s')}" if every == 1 else f"Every {every} {period}"
+    if task.clocked:
+        at = task.clocked.clocked_time.astimezone(zone_of(task))
+        return f"Once, {at.day} {at:%B %Y, %H:%M}"
+    return str(task.solar) if task.solar else "Never"
+
+
+def _cron_in_words(rule: Any) -> str:
+    options = Options()
+    options.use_24hour_time_format = True
+    text = cron_line(rule)
+    try:
+        words = ExpressionDescriptor(text, options).get_description()
+    except (FormatException, ValueError, LookupError):
+        return text
+    daily = text.split()[2:] == ["*", "*", "*"]
+    return f"Daily {words[0].lower()}{words[1:]}" if daily and words.startswith("At ") and ":" in words else words
+
+
+def cron_line(rule: Any) -> str:
+    """minute hour day month weekday, as one line."""
+    fields = (rule.minute, rule.hour, rule.day_of_month, rule.month_of_year, rule.day_of_week)
+    return " ".join(str(field).replace(" ", "") for field in fields)
+
+
+def zone_of(task: Any) -> ZoneInfo:
+    return ZoneInfo(str(task.crontab.timezone)) if task.crontab else ZoneInfo(settings.TIME_ZONE)
+
+
+def fingerprint(task: Any) -> str:
+    """Changes whenever anything changes that the next run depends on, whoever changed it and how."""
+    rule = task.crontab or task.interval or task.clocked or task.solar
+    parts = (
+        type(rule).__name__, str(rule), getattr(rule, "clocked_time", ""), task.enabled, task.start_time,
+        task.expires, task.one_off,
+    )  # fmt: skip
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
