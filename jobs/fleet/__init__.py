@@ -1,0 +1,1 @@
+"""The machinery: which workers there are, what waits in the queues, and what operators may ask of both."""
