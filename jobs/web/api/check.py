@@ -1,0 +1,74 @@
+"""Checking a request's top-level fields against the JSON Schema that its call publishes, with texts for people."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+
+_WORDS = {
+    "string": "text",
+    "object": "an object",
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+}
+_TYPES: dict[str, Any] = {"string": str, "object": dict, "array": list, "boolean": bool, "integer": int}
+
+
+def check_object(values: dict[str, Any], schema: dict[str, Any]) -> dict[str, list[str]]:
+    """{field: [texts]} of what is unknown, missing or wrong; replaces date-times by datetime objects."""
+    known = schema["properties"]
+    errors = {}
+    for name in values:
+        if name not in known:
+            hint = ' Parameters of the kind go into "params".' if "params" in known else ""
+            errors[name[:100]] = [f"Unknown field. This call takes: {', '.join(known) or 'none'}.{hint}"]
+    for name in schema.get("required", []):
+        if values.get(name) is None:
+            errors[name] = ["This field is required."]
+    for name, rule in known.items():
+        if values.get(name) is not None and name not in errors:
+            try:
+                values[name] = _checked(values[name], rule)
+            except ValueError as error:
+                errors[name] = [str(error)]
+    return errors
+
+
+def _checked(value: Any, rule: dict[str, Any]) -> Any:
+    expected: str = rule["type"]
+    if not isinstance(value, _TYPES[expected]) or (expected == "integer" and isinstance(value, bool)):
+        raise ValueError(f"Expected {_WORDS[expected]}.")
+    if "enum" in rule and value not in rule["enum"]:
+        raise ValueError(f"{value[:80]!r} is none: expected {', '.join(rule['enum'])}.")
+    if expected in ("string", "array"):
+        _check_length(value, rule, "characters" if expected == "string" else "items")
+    if expected == "array" and rule["items"].get("type") == "object":
+        _check_items(value)
+    return moment(value) if rule.get("format") == "date-time" else value
+
+
+def _check_length(value: str | list[Any], rule: dict[str, Any], unit: str) -> None:
+    least, most = rule.get("minLength", rule.get("minItems", 0)), rule.get("maxLength", rule.get("maxItems"))
+    if len(value) < least:
+        raise ValueError(f"Expected at least {least} {unit}.")
+    if most is not None and len(value) > most:
+        raise ValueError(f"{len(value):,} {unit}: at most {most:,} are taken.")
+
+
+def _check_items(items: list[Any]) -> None:
+    for index, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise ValueError(f"Item {index} must be an object of parameters.")
+
+
+def moment(text: str) -> datetime:
+    """A moment from ISO 8601 text that says its offset. Raises ValueError."""
+    example = "expected a date and time with offset, such as 2030-01-31T07:00:00+01:00"
+    try:
+        value = parse_datetime(text.strip())
+        if value is None or value.tzinfo is None:
+            raise ValueError
+        return value.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{text[:60]!r} cannot be used: {example}.") from error

@@ -1,0 +1,103 @@
+"""What the API says when it says no: application/problem+json (RFC 9457), naming the field that is wrong."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import (
+    BadRequest,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
+from django.db import OperationalError
+from django.http import Http404, JsonResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
+
+from jobs.core.errors import Conflict, OverQuota, PermanentError, Refused
+
+log = logging.getLogger(__name__)
+
+#: Every status that the API refuses with, and when; the docs page and OpenAPI list them.
+PROBLEMS = {
+    400: "The request cannot be read: malformed JSON or form data.",
+    401: "No token, or one that is wrong, expired or revoked.",
+    403: "The token's scope or the user's rights do not cover this.",
+    404: "Nothing here, or nothing of yours.",
+    405: "The address does not take this method.",
+    409: "The job's state does not allow it, or the Idempotency-Key came before with another body.",
+    413: "The body is larger than allowed.",
+    415: "The body is of a type that this call does not take.",
+    422: "The input was refused; `errors` names every bad field.",
+    429: "Too many unfinished jobs of one owner.",
+    500: "A fault of Jobsite's own; it is in the log.",
+    503: "The database is busy or away; try again.",
+}
+
+
+class Problem(Exception):
+    """Answered as it is. errors: {field: [texts]}; members: further fields of the problem."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: Mapping[str, list[str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ):
+        self.status, self.detail, self.errors = status, detail, dict(errors or {})
+        self.headers, self.members = dict(headers or {}), members
+        super().__init__(detail)
+
+    def response(self) -> JsonResponse:
+        body = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            **({"errors": self.errors} if self.errors else {}),
+            **self.members,
+        }
+        return JsonResponse(body, status=self.status, headers=self.headers, content_type="application/problem+json")
+
+
+def invalid(errors: Mapping[str, list[str]]) -> Problem:
+    """422 with every bad field."""
+    fields = ", ".join(list(errors)[:5])
+    more = f" and {len(errors) - 5} more" if len(errors) > 5 else ""
+    return Problem(422, f"Refused: see {fields}{more}.", errors)
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem behind any exception that a call may raise; an unforeseen one is logged and told as 500."""
+    match error:
+        case Problem():
+            return error
+        case Refused():
+            return invalid(error.errors)
+        case Conflict():
+            members: dict[str, Any] = {"state": error.state} if error.state else {}
+            return Problem(409, str(error), **members)
+        case OverQuota():
+            return Problem(429, str(error), headers={"Retry-After": "30"})
+        case PermanentError():
+            return Problem(422, str(error))
+        case RequestDataTooBig():
+            return Problem(413, "The body is too large: at most 20 MB are taken beside files.")
+        case TooManyFieldsSent() | TooManyFilesSent():
+            return Problem(413, "Too many fields or files in one request.")
+        case MultiPartParserError() | UnreadablePostError() | BadRequest() | SuspiciousOperation():
+            return Problem(400, f"The request cannot be read: {error}")
+        case Http404():
+            return Problem(404, str(error) or "Nothing here.")
+        case PermissionDenied():
+            return Problem(403, str(error) or "You may not do this.")
+        case ConnectionError() | OperationalError():
+            log.warning("answered 503: %s", error)
+            return Problem(503, "The store is busy or away. Try again in a moment.", headers={"Retry-After": "2"})
+    log.error("unforeseen error in the API", exc_info=error)
+    return Problem(500, "Something went wrong here; it has been logged.")

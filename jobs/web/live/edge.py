@@ -1,0 +1,182 @@
+"""The ASGI application: answers what is asked often or held open, and hands everything else to Django's threads."""
+
+import asyncio
+import functools
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from django.conf import settings
+from redis.asyncio import Redis
+
+from jobs.web.api.problem import Problem
+from jobs.web.live import sse
+from jobs.web.live.access import NOT_SIGNED_IN, Access, Who, access, listen
+from jobs.web.live.bridge import Bridge
+from jobs.web.live.health import Health
+from jobs.web.live.http import Receive, Scope, Send, is_local, is_our_host, refuse, respond
+from jobs.web.live.metrics import CONTENT_TYPE, Metrics
+from jobs.web.live.poll import Polls
+from jobs.web.live.stream import Hub
+
+_JOBS = b"/api/v1/jobs/"
+
+
+class Edge:
+    """One web process. Made when the server's lifespan begins, so that its connections belong to the server's loop."""
+
+    def __init__(self, wsgi: Callable[..., Any], threads: int = 8):
+        self._wsgi, self._threads = wsgi, threads
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    def close(self) -> None:
+        """End what is held open, so that the server can stop at once. Callable from a signal handler or a thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.hub.close)
+
+    # --- life ---------------------------------------------------------------------------------------
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()  # lifespan.startup
+        await self._start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()  # lifespan.shutdown
+        await self._stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.redis = _client(socket_timeout=2.0)
+        self._tail = _client(socket_timeout=30.0)
+        self.hub = Hub(self._tail)
+        self.access: Access = access
+        self.polls = Polls(self.redis, self.hub, self.access)
+        self.health = Health(self.redis)
+        self.metrics = Metrics(self.redis, self.hub, self.health)
+        self.django = Bridge(self._wsgi, self._threads)
+        self._end_held_at_signals()
+        await self.hub.start()
+        self._listener = asyncio.create_task(listen(_client(socket_timeout=None), self._access_changed))
+
+    def _end_held_at_signals(self) -> None:
+        """Servers wait for open connections before they tell us to stop, and streams never end by themselves."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if callable(previous := signal.getsignal(number)):
+                signal.signal(number, functools.partial(self._signalled, previous))
+
+    def _signalled(self, previous: Callable[..., Any], number: int, frame: Any) -> None:
+        self.close()
+        previous(number, frame)
+
+    async def _stop(self) -> None:
+        await self.hub.stop()
+        self._listener.cancel()
+        await asyncio.gather(self._listener, return_exceptions=True)
+        await asyncio.to_thread(self.django.close)
+        await self.redis.aclose()
+        await self._tail.aclose()
+
+    def _access_changed(self) -> None:
+        self.access.clear()
+        self.hub.recheck()
+
+    # --- requests -----------------------------------------------------------------------------------
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        route, answer = self._route(scope)
+        status = await answer(scope, receive, send)
+        held = route == "events" or (route == "job" and b"wait=" in scope["query_string"])
+        self.metrics.count(route, status, None if held else time.perf_counter() - started)
+
+    def _route(self, scope: Scope) -> tuple[str, Callable[..., Any]]:
+        if scope["method"] == "GET":
+            # The raw path: a foreign job's id may hold a slash, as %2F.
+            path = scope.get("raw_path") or scope["path"].encode()
+            if path.startswith(_JOBS) and b"/" not in path[len(_JOBS) :] and len(path) > len(_JOBS):
+                return "job", self._job
+            if found := self._ROUTES.get(path):
+                return found[0], found[1].__get__(self)
+        elif scope["path"].startswith("/api/"):
+            return "django", self._with_body
+        return "django", self.django
+
+    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """A body may have 2 GB: nobody unknown gets it taken in before hearing so."""
+        if await self.access.who(dict(scope["headers"])) is None:
+            return await refuse(send, NOT_SIGNED_IN)
+        return await self.django(scope, receive, send)
+
+    async def _job(self, scope: Scope, receive: Receive, send: Send) -> int:
+        headers = dict(scope["headers"])
+        if not is_our_host(headers.get(b"host", b"")):
+            return await refuse(send, _WRONG_HOST)
+        path = scope.get("raw_path") or scope["path"].encode()
+        # No id has a NUL, and PostgreSQL takes none in a question.
+        job = unquote_to_bytes(path[len(_JOBS) :]).decode("utf-8", "replace").replace("\0", "�")
+        return await self.polls.serve(scope, headers, receive, send, job)
+
+    async def _events(self, scope: Scope, receive: Receive, send: Send) -> int:
+        headers = dict(scope["headers"])
+        if not is_our_host(headers.get(b"host", b"")):
+            return await refuse(send, _WRONG_HOST)
+        return await sse.serve(scope, headers, receive, send, self.hub, self.access)
+
+    async def _healthz(self, scope: Scope, receive: Receive, send: Send) -> int:
+        return await respond(send, 200, b"ok\n", _UNCACHED, b"text/plain; charset=utf-8")
+
+    async def _readyz(self, scope: Scope, receive: Receive, send: Send) -> int:
+        headers = dict(scope["headers"])
+        details = is_local(scope, headers) or await self._is_operator(headers)
+        status, body = await self.health.body(details=details)
+        return await respond(send, status, body, _UNCACHED)
+
+    async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> int:
+        headers = dict(scope["headers"])
+        if not is_local(scope, headers) and not await self._is_operator(headers):
+            return await refuse(send, _OPERATORS_ONLY)
+        return await respond(send, 200, await self.metrics.text(), _UNCACHED, CONTENT_TYPE)
+
+    async def _is_operator(self, headers: dict[bytes, bytes]) -> bool:
+        who: Who | None = await self.access.who(headers)
+        return who is not None and who.is_operator
+
+    _ROUTES = {
+        b"/api/v1/events": ("events", _events),
+        b"/healthz": ("healthz", _healthz),
+        b"/readyz": ("readyz", _readyz),
+        b"/metrics": ("metrics", _metrics),
+    }
+
+
+_UNCACHED = [(b"cache-control", b"no-store")]
+_WRONG_HOST = Problem(400, "This host name is not one of ours; ALLOWED_HOSTS lists them.")
+_OPERATORS_ONLY = Problem(
+    401,
+    "Send the token of an operator: Authorization: Bearer TOKEN.",
+    headers={"WWW-Authenticate": 'Bearer realm="jobsite"'},
+)
+
+
+def _client(socket_timeout: float | None) -> "Redis":
+    return Redis.from_url(
+        settings.REDIS_URL,
+        decode_responses=True,
+        socket_connect_timeout=1.0,
+        socket_timeout=socket_timeout,
+        socket_keepalive=True,
+        health_check_interval=30,
+    )

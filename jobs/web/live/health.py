@@ -1,0 +1,169 @@
+"""GET /healthz and /readyz: whether this process lives, and whether all that it needs does its part."""
+
+import asyncio
+import json
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import redis.exceptions
+from django.conf import settings
+from redis.asyncio import Redis
+
+from jobs.core.fields import size_in_words
+from jobs.core.kind import POOLS
+from jobs.web.live.sql import in_sql
+from jobs.wire import events, keys
+
+#: [s] that SQL may be behind the stream.
+MOST_LAG = 15.0
+#: [s] without a beat after which a worker counts as gone; it beats every 5 s (LINE 2).
+SILENT = 30.0
+#: [bytes] below which VAR_DIR's disk counts as full.
+LEAST_FREE = 500 * 1024**2
+#: [s] that one check may take, and for which an answer is given again.
+_PATIENCE = 3.0
+_FRESH = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker process as it announces itself. `queues` are those it listens to."""
+
+    node: str
+    pool: str
+    queues: tuple[str, ...]
+    concurrency: int
+    held: int
+
+
+class Finding(Exception):
+    """Something is not as it should be; the text says what, and what would be right."""
+
+
+class Health:
+    """The checks of one web process. Their answers are remembered for a second, so that probes cost next to nothing."""
+
+    def __init__(self, client: "Redis"):
+        #: Typed loosely: redis-py's hints do not know that `decode_responses` leaves no bytes.
+        self.redis: Any = client
+        self.checks: dict[str, Callable[[], Awaitable[str]]] = {
+            "sql": self._sql,
+            "redis": self._redis,
+            "keeper": self._keeper,
+            **{f"worker_{pool}": self._worker_of(pool) for pool in POOLS},
+            "disk": self._disk,
+        }
+        #: Worker process: (its last beat, when it was first seen [s, monotonic]).
+        self._beats: dict[str, tuple[str, float]] = {}
+        self._last: tuple[float, dict[str, tuple[bool, str]]] = (float("-inf"), {})
+        self._lock = asyncio.Lock()
+
+    async def findings(self) -> dict[str, tuple[bool, str]]:
+        """{name: (ok, how it stands)}."""
+        async with self._lock:
+            at, found = self._last
+            if time.monotonic() - at > _FRESH:
+                answers = await asyncio.gather(*(self._ask(check) for check in self.checks.values()))
+                found = dict(zip(self.checks, answers, strict=True))
+                self._last = (time.monotonic(), found)
+            return found
+
+    async def body(self, *, details: bool) -> tuple[int, bytes]:
+        """Status and JSON of /readyz; without `details` each check tells only whether it is ok."""
+        found = await self.findings()
+        ok = all(fine for fine, _ in found.values())
+        checks = {name: {"ok": fine, **({"detail": text} if details else {})} for name, (fine, text) in found.items()}
+        return (200 if ok else 503), json.dumps({"ok": ok, "checks": checks}).encode()
+
+    async def _ask(self, check: Callable[[], Awaitable[str]]) -> tuple[bool, str]:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return True, await check()
+        except TimeoutError:
+            return False, f"No answer within {_PATIENCE:.0f} s."
+        except Finding as finding:
+            return False, str(finding)
+        except (redis.exceptions.RedisError, OSError) as error:
+            return False, f"Redis cannot be asked: {error}"
+
+    async def _sql(self) -> str:
+        try:
+            await in_sql(_ask_sql)
+        except Exception as error:  # whatever a driver raises, the answer is that SQL does not work
+            raise Finding(f"The database does not answer: {error}") from error
+        return "The database answers."
+
+    async def _redis(self) -> str:
+        await self.redis.ping()
+        return "Redis answers."
+
+    async def _keeper(self) -> str:
+        lag = await self.lag()
+        if lag > MOST_LAG:
+            raise Finding(f"SQL is {lag:.0f} s behind the events. Is the keeper running? (manage.py keeper)")
+        if dead := await self.redis.xlen(keys.DEAD):
+            raise Finding(f"{dead} events could not be recorded; they lie in {keys.DEAD} with the reason.")
+        return f"SQL is {lag:.1f} s behind the events."
+
+    async def lag(self) -> float:
+        """How long the oldest event that SQL does not have yet has been waiting [s]; 0: none waits."""
+        recorded = await self.redis.get(keys.RECORDED) or "0-0"
+        waiting = await self.redis.xrange(keys.EVENTS, min=f"({recorded}", count=1)
+        if not waiting:
+            return 0.0
+        seconds, micro = await self.redis.time()
+        return max(0.0, seconds + micro / 1e6 - events.moment(waiting[0][0]).timestamp())
+
+    def _worker_of(self, pool: str) -> Callable[[], Awaitable[str]]:
+        async def check() -> str:
+            serving = [worker for worker in await self.workers() if pool in worker.queues]
+            if not serving:
+                raise Finding(f"No worker listens to {pool}. Start one: manage.py worker {pool}")
+            return f"{', '.join(sorted({worker.node for worker in serving}))} at work."
+
+        return check
+
+    async def workers(self) -> list[Worker]:
+        """The worker processes whose beat moves, judged by this process' own clock (LINE 4)."""
+        names = sorted(await self.redis.smembers(keys.WORKERS))
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hmget(keys.worker(name), "beat", "info", "held")
+            answers = await pipe.execute()
+        now, alive = time.monotonic(), []
+        self._beats = {name: self._beats[name] for name in names if name in self._beats}
+        for name, (beat, info, held) in zip(names, answers, strict=True):
+            if beat is None or info is None:
+                continue
+            last = self._beats.get(name)
+            if last is None or last[0] != beat:
+                last = self._beats[name] = (beat, now)
+            if now - last[1] < SILENT:
+                alive.append(_worker(json.loads(info), held))
+        return alive
+
+    async def _disk(self) -> str:
+        free = await asyncio.to_thread(lambda: shutil.disk_usage(settings.VAR_DIR).free)
+        if free < LEAST_FREE:
+            raise Finding(f"{size_in_words(free)} free in VAR_DIR: at least {size_in_words(LEAST_FREE)} are needed.")
+        return f"{size_in_words(free)} free."
+
+
+def _worker(info: dict[str, Any], held: str | None) -> Worker:
+    return Worker(
+        node=str(info.get("node", "")),
+        pool=str(info.get("pool", "")),
+        queues=tuple(info.get("queues", ())),
+        concurrency=int(info.get("concurrency") or 0),
+        held=len(json.loads(held)) if held else 0,
+    )
+
+
+def _ask_sql() -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM jobs_job LIMIT 1")

@@ -1,0 +1,229 @@
+"""GET /api/v1/jobs/ID: one job's status, from Redis where it moves, and held until it changes where asked to."""
+
+import asyncio
+import copy
+import json
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from redis.asyncio import Redis
+
+from jobs.browse.live import Live
+from jobs.browse.represent import job_json
+from jobs.core.outcome import outcome_of
+from jobs.core.states import State
+from jobs.models import Job
+from jobs.web.api.problem import Problem, invalid, problem_of
+from jobs.web.live.access import NOT_SIGNED_IN, Access, Who
+from jobs.web.live.http import Receive, Scope, Send, refuse, respond, until_disconnect
+from jobs.web.live.runs import FIELDS, Runs, Values
+from jobs.web.live.sql import in_sql
+from jobs.web.live.stream import Hub
+from jobs.wire import events, keys
+
+#: [s] that a long poll may be held.
+LONGEST_WAIT = 60.0
+#: [s] after which a long poll looks by itself, for what changes without an event.
+_LOOK_AGAIN = 2.5
+#: Jobs whose representation is kept.
+_KEPT = 4_096
+#: [s] that a representation is believed while its last event stays the same: of a job that moves; of one whose end
+#: SQL has yet to record; of one that has ended for good, which only pruning changes.
+_MOVING, _ENDING, _ENDED = 1.0, 0.25, 10.0
+
+_HEADERS = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization, Cookie")]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What SQL has of a job: its row with the owner, and the whole result of a finished one."""
+
+    row: Job
+    result: Any
+    read: float
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A job as it is answered. `mark` is what Redis said when it was made; `until` [s, monotonic] it is believed."""
+
+    mark: Values
+    until: float
+    owner: int | None
+    final: bool
+    etag: bytes
+    body: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
+class Polls:
+    """The representations of one web process, made once for all who ask while nothing changes."""
+
+    def __init__(self, client: "Redis", hub: Hub, access: Access):
+        self.redis, self.hub, self.access = client, hub, access
+        self.runs = Runs(client)
+        self._views: OrderedDict[str, View] = OrderedDict()
+        self._stored: OrderedDict[str, Stored] = OrderedDict()
+
+    async def serve(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send, job: str) -> int:
+        who = await self.access.who(headers)
+        if who is None:
+            return await refuse(send, NOT_SIGNED_IN)
+        try:
+            wait = _wait(scope["query_string"])
+            view = await self._view_for(who, job)
+            known = headers.get(b"if-none-match")
+            if wait and known and _matches(known, view.etag):
+                view = await self._changed(who, job, known, view, wait, receive)
+        except Exception as error:
+            return await refuse(send, problem_of(error))
+        if known and _matches(known, view.etag):
+            return await respond(send, 304, headers=view.headers)
+        return await respond(send, 200, view.body, view.headers)
+
+    async def _changed(self, who: Who, job: str, known: bytes, view: View, wait: float, receive: Receive) -> View:
+        """The job as soon as it differs from what the client knows, or as it is after `wait` [s]."""
+        deadline = time.monotonic() + wait
+        gone = asyncio.create_task(until_disconnect(receive))
+        try:
+            with self.hub.watch(job) as told:
+                gone.add_done_callback(lambda _: told.set())
+                while _matches(known, view.etag) and not gone.done() and not self.hub.closing:
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        break
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(min(left, _LOOK_AGAIN)):
+                            await told.wait()
+                    # Cleared before looking: what is told while we look makes us look again.
+                    told.clear()
+                    view = await self._view_for(who, job)
+        finally:
+            gone.cancel()
+        return view
+
+    async def _view_for(self, who: Who, job: str) -> View:
+        """The job, if it is theirs to see. Raises Problem 404 otherwise, as for one that does not exist."""
+        view = await self._view(job)
+        if view is None or not (who.is_operator or view.owner == who.user):
+            raise Problem(404, f"There is no job {job} of yours.")
+        return view
+
+    async def _view(self, job: str) -> View | None:
+        mark = await self.runs.get(job)
+        view = self._views.get(job)
+        now = time.monotonic()
+        if view is not None and view.mark == mark and now < view.until:
+            return view
+        live = dict(zip(FIELDS, mark, strict=True))
+        stored = await self._stored_of(job, live, now)
+        if stored is None:
+            self._views.pop(job, None)
+            return None
+        view = await self._make(stored, live, mark, now)
+        _remember(self._views, job, view)
+        return view
+
+    async def _stored_of(self, job: str, live: dict[str, str | None], now: float) -> Stored | None:
+        """SQL's part; that of a running job is read once a second, however often it reports progress."""
+        stored = self._stored.get(job)
+        same_attempt = stored is not None and live["progress"] and str(stored.row.attempt) == live["attempt"]
+        if stored is not None and same_attempt and not stored.row.is_final and now - stored.read < _MOVING:
+            return stored
+        stored = await in_sql(_read, job, now)
+        if stored is not None:
+            _remember(self._stored, job, stored)
+        return stored
+
+    async def _make(self, stored: Stored, live: dict[str, str | None], mark: Values, now: float) -> View:
+        row, result = copy.copy(stored.row), stored.result
+        recorded = row.is_final
+        body = job_json(row, Live.parse({name: value for name, value in live.items() if value is not None}), result)
+        if row.is_final and not recorded:
+            body |= await self._fresh_end(row, live["event"])
+        if row.is_final:
+            believed = _ENDED if recorded else _ENDING
+        else:
+            # Nothing in Redis yet: any change is SQL's alone, and would go unseen.
+            believed = _MOVING if live["event"] else 0.0
+        version = live["event"] or f"{row.changed.timestamp():.6f}"
+        # What SQL adds to an end that it records after Redis told of it, times above all, is news as well.
+        marks = ("c" if body["cancelling"] else "") + ("r" if recorded else "")
+        etag = f'"{version}.{row.attempt}{row.state[0]}{row.shown[0]}{marks}"'.encode()
+        headers = [*_HEADERS, (b"etag", etag)]
+        if not row.is_final:
+            headers.append((b"retry-after", str(_seconds_to_wait(row)).encode()))
+        return View(mark, now + believed, row.owner_id, row.is_final, etag, json.dumps(body).encode(), headers)
+
+    async def _fresh_end(self, row: Job, event: str | None) -> dict[str, Any]:
+        """What Redis says of an end that SQL has yet to record: nobody is told of a success without its result."""
+        text = await self.redis.get(keys.result(row.id))
+        result = json.loads(text).get("result") if text else None
+        finished = events.moment(event).isoformat(timespec="milliseconds").replace("+00:00", "Z") if event else None
+        times = {"times": {**_times(row), "finished": finished}}
+        if row.state == State.SUCCESS:
+            return {"result": result, "outcome": outcome_of(json.dumps(result)), "cancelling": False, **times}
+        if isinstance(result, dict) and row.state == State.FAILURE:
+            message = result.get("exc_message")
+            lines = " ".join(map(str, message)) if isinstance(message, list | tuple) else str(message or "")
+            first = (lines.strip().splitlines() or [""])[0][:300]
+            return {"error": {"type": str(result.get("exc_type", "")), "message": first}, "cancelling": False, **times}
+        return {"cancelling": False, **times}
+
+
+def _times(row: Job) -> dict[str, Any]:
+    return job_json(row)["times"]
+
+
+def _read(job: str, now: float) -> Stored | None:
+    row = Job.objects.select_related("owner").filter(id=job).first()
+    if row is None:
+        return None
+    return Stored(row, _whole_result(row) if row.is_final else None, now)
+
+
+def _whole_result(row: Job) -> Any:
+    from jobs.browse.detail import result_of
+
+    return result_of(row)
+
+
+def _remember(memory: OrderedDict[str, Any], job: str, value: Any) -> None:
+    memory[job] = value
+    memory.move_to_end(job)
+    if len(memory) > _KEPT:
+        memory.popitem(last=False)
+
+
+def _wait(query: bytes) -> float:
+    """The seconds that `?wait=` asks for. Raises Problem 422."""
+    if b"wait" not in query:
+        return 0.0
+    text = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("wait", ["0"])[-1]
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_WAIT:
+        raise invalid({"wait": [f"{text!r}: expected seconds from 0 to {LONGEST_WAIT:.0f}."]})
+    return seconds
+
+
+def _matches(known: bytes, etag: bytes) -> bool:
+    """Whether If-None-Match names the tag (RFC 9110, section 13.1.2: weak comparison)."""
+    return (
+        known == etag
+        or known.strip() == b"*"
+        or any(tag.strip().removeprefix(b"W/") == etag for tag in known.split(b","))
+    )
+
+
+def _seconds_to_wait(row: Job) -> int:
+    """For Retry-After: a second while it moves, longer for what is not due yet."""
+    if row.shown == "scheduled" and row.due_at is not None:
+        return int(min(60.0, max(1.0, row.due_at.timestamp() - time.time())))
+    return 1

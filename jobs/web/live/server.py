@@ -1,0 +1,41 @@
+"""The server beneath the edge: uvicorn."""
+
+import signal
+import socket
+
+import uvicorn
+from django.conf import settings
+from uvicorn.supervisors import Multiprocess
+
+#: [s] that requests in flight have to finish at a stop.
+_GRACE = 10
+
+
+def serve(listening: socket.socket, workers: int = 1) -> int:
+    """Serve on a bound socket until SIGTERM or SIGINT ends it in order; returns the exit status."""
+    config = uvicorn.Config(
+        ":".join(settings.ASGI_APPLICATION.rsplit(".", 1)),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        interface="asgi3",
+        lifespan="on",
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # A header that says where a request came from is believed only of a proxy that was named.
+        proxy_headers=bool(settings.TRUSTED_PROXIES),
+        forwarded_allow_ips=settings.TRUSTED_PROXIES,
+        timeout_graceful_shutdown=_GRACE,
+        timeout_keep_alive=30,
+    )
+    if workers > 1:
+        Multiprocess(config, sockets=[listening]).run()
+        return 0
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn stops in order and then raises the signal again; an ordered stop is no failure.
+        signal.signal(number, lambda *_: None)
+    server = uvicorn.Server(config)
+    server.run(sockets=[listening])
+    return 0 if server.started else 1

@@ -1,0 +1,88 @@
+"""The nav: which pages there are, for whom, and where the reader is."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from jobs.core.access import is_operator
+from jobs.core.states import State
+from jobs.models import Job, Schedule
+
+OPERATE = "Operate"
+#: Failures are counted up to here: beyond it the exact figure costs more than it tells.
+COUNT_CAP = 99
+
+
+@dataclass(frozen=True)
+class Item:
+    name: str
+    label: str
+    icon: str
+    #: Title of the group that the item stands in; the template prints it where it changes.
+    group: str = ""
+    url: str = ""
+    current: bool = False
+    count: str = ""
+
+
+OPERATOR_ITEMS = (
+    Item("overview", "Overview", "layout-dashboard"),
+    Item("new", "New job", "circle-plus"),
+    Item("jobs", "Jobs", "list-checks"),
+    Item("failures", "Failures", "triangle-alert"),
+    Item("schedules", "Schedules", "calendar-clock"),
+    Item("workflows", "Workflows", "workflow"),
+    Item("workers", "Workers & queues", "server", OPERATE),
+    Item("mailbox", "Mailbox", "mail", OPERATE),
+    Item("audit", "Audit", "scroll-text", OPERATE),
+    Item("tokens", "Tokens", "key-round", OPERATE),
+)
+SUBMITTER_ITEMS = (
+    Item("new", "New job", "circle-plus"),
+    Item("jobs", "My jobs", "list-checks"),
+)
+#: For those submitters whom a schedule belongs to.
+OWN_SCHEDULES = Item("schedules", "My schedules", "calendar-clock")
+PHONE_NAMES = ("overview", "new", "jobs")
+
+
+def nav_for(request: HttpRequest) -> list[Item]:
+    """The pages that exist and that the user may open, the current one marked."""
+    items: tuple[Item, ...] = OPERATOR_ITEMS if is_operator(request.user) else SUBMITTER_ITEMS
+    if items is SUBMITTER_ITEMS and Schedule.objects.filter(owner=request.user.pk).exists():
+        items = (*SUBMITTER_ITEMS, OWN_SCHEDULES)
+    return [found for item in items if (found := _resolved(item, request))]
+
+
+def phone_nav(request: HttpRequest) -> list[Item]:
+    return [item for item in nav_for(request) if item.name in PHONE_NAMES]
+
+
+def page_url(name: str) -> str:
+    """The URL of a page by its name, "" where the site has no such page."""
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""
+
+
+def _resolved(item: Item, request: HttpRequest) -> Item | None:
+    """The item with its URL; None where the site has no such page."""
+    if item.name == "mailbox" and not settings.EMAIL_IS_CAUGHT:
+        return None
+    url = page_url(item.name)
+    if not url:
+        return None
+    here = request.path == url or (url != reverse("overview") and request.path.startswith(url.rstrip("/") + "/"))
+    return replace(item, url=url, current=here, count=_failures() if item.name == "failures" else "")
+
+
+def _failures() -> str:
+    """How many jobs of the last 24 hours failed: "", "3", "99+"."""
+    since = timezone.now() - timedelta(days=1)
+    count = Job.objects.filter(state=State.FAILURE, created__gte=since)[: COUNT_CAP + 1].count()
+    return f"{COUNT_CAP}+" if count > COUNT_CAP else str(count or "")

@@ -1,0 +1,79 @@
+"""The page Failures: what fails, grouped by cause, and the button that starts a group again."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import path, reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from jobs import submit
+from jobs.browse import failures
+from jobs.browse.failures import Group
+from jobs.core.errors import Conflict
+from jobs.core.registry import get_kind
+from jobs.models import AuditEntry
+from jobs.web.pages.operators import operators_only
+
+#: Jobs that one press starts again: the page must answer in time.
+MOST_RETRIED = 200
+
+
+@operators_only
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    found = failures.groups()
+    context = {
+        "spans": list(failures.SPANS),
+        "rows": [_row(group) for group in found.groups],
+        "looked_back_to": found.looked_back_to,
+        "is_cut": len(found.groups) == failures.MOST_GROUPS,
+        "days": failures.LOOKBACK.days,
+        "most": MOST_RETRIED,
+    }
+    template = "jobs/parts/failures.html" if request.headers.get("HX-Request") else "jobs/failures.html"
+    return render(request, template, context)
+
+
+def _row(group: Group) -> dict[str, Any]:
+    return {
+        "group": group,
+        "kinds": ", ".join(kind.label if (kind := get_kind(name)) else name for name in sorted(group.kinds)),
+        "url": f"{reverse('jobs')}?{urlencode({'q': group.search})}",
+        "at_once": min(group.total, MOST_RETRIED),
+    }
+
+
+@operators_only
+@require_POST
+def retry(request: HttpRequest) -> HttpResponse:
+    """Start a group's jobs again, the newest first, each through the door that every retry takes."""
+    signature = request.POST.get("signature", "")
+    chosen = list(failures.of_signature(signature).select_related("owner")[: MOST_RETRIED + 1])
+    started = moved = 0
+    for job in chosen[:MOST_RETRIED]:
+        try:
+            submit.retry(job, request.user, via="form")
+            started += 1
+        except Conflict:
+            moved += 1  # somebody else was first
+    if started:
+        AuditEntry.record(request.user, "retry group", target=signature, via="form", started=started)
+        more = " There are more: press again for the next ones." if len(chosen) > MOST_RETRIED else ""
+        messages.success(request, f"{_jobs(started)} started again.{more}")
+    if moved or not chosen:
+        left = f"{_jobs(moved)} had been started already." if moved else "None of them is failed any more."
+        messages.warning(request, left)
+    return HttpResponseRedirect(reverse("failures"))
+
+
+def _jobs(number: int) -> str:
+    return "1 job" if number == 1 else f"{number:,} jobs"
+
+
+urlpatterns = [
+    path("failures", page, name="failures"),
+    path("failures/retry", retry, name="failures-retry"),
+]

@@ -1,0 +1,87 @@
+"""What is said of a job's state: to the one who submitted it, and to operators."""
+
+from django.conf import settings
+from django.utils import timezone
+
+from jobs.browse.detail import Seen
+from jobs.core import priorities
+from jobs.core.states import State
+from jobs.models import Job
+from jobs.web import words
+from jobs.web.pages.rows import Row
+
+
+def sentence(seen: Seen, operator: bool) -> str:
+    """One line beside the state."""
+    job = seen.job
+    if job.is_cancelling:
+        return _cancelling(job, operator)
+    return (_for_operator if operator else _for_submitter)(seen)
+
+
+def _cancelling(job: Job, operator: bool) -> str:
+    if not operator:
+        return "It stops as soon as it can."
+    return f"until {job.worker or 'the worker'} confirms"
+
+
+def _for_submitter(seen: Seen) -> str:
+    job = seen.job
+    match job.shown:
+        case "scheduled":
+            return f"Starts {timezone.localtime(job.due_at):%A, %d %B, %H:%M}."
+        case "queued":
+            return "Waiting its turn."
+        case "running":
+            return "Starting again after a pause." if job.attempt > job.first_attempt and not seen.live else ""
+        case "retrying":
+            return f"{_ended(job.error) or 'That did not work.'} It is tried again."
+        case "succeeded":
+            note = Row(job).note.rstrip(".")
+            return f"Done: {note}." if note else "Done."
+        case "failed":
+            return _ended(job.error) or "It did not work."
+    return "Stopped before it was done."
+
+
+def _for_operator(seen: Seen) -> str:
+    job = seen.job
+    tries = f"attempt {job.attempt} of {max(job.max_attempts, job.attempt)}"
+    match job.shown:
+        case "scheduled":
+            return f"due {timezone.localtime(job.due_at):%Y-%m-%d %H:%M} {settings.TIME_ZONE}"
+        case "queued":
+            since = max(filter(None, [job.published_at, job.due_at, job.created]))
+            priority = priorities.NAMES.get(job.priority, str(job.priority))
+            return f"{job.queue}, {priority}, waiting {words.duration(timezone.now() - since)}"
+        case "running":
+            return f"{tries}, {job.worker}" if job.worker else tries
+        case "retrying":
+            at = f" at {timezone.localtime(job.next_check_at):%H:%M:%S}" if job.next_check_at else ""
+            return f"{job.error_type or 'failed'}; attempt {job.attempt + 1} of {job.max_attempts}{at}"
+        case "succeeded":
+            took = _took(job)
+            return f"took {took}" if took else ""
+        case "failed":
+            return ", ".join(filter(None, [job.error_type, tries, job.worker]))
+    return f"revoked, confirmed by {job.worker}" if job.worker and job.started_at else "revoked before it ran"
+
+
+def _ended(text: str) -> str:
+    """With a full stop."""
+    return text if not text or text[-1] in ".!?…" else f"{text}."
+
+
+def _took(job: Job) -> str:
+    if job.started_at is None or job.finished_at is None:
+        return ""
+    return words.duration(job.finished_at - job.started_at)
+
+
+def page_title(seen: Seen) -> str:
+    """What the tab says: "62% Autumn newsletter", then "Done: Autumn newsletter"."""
+    job, live = seen.job, seen.live
+    if job.state == State.STARTED and live and live.progress and live.progress.fraction is not None:
+        return f"{int(100 * live.progress.fraction)}% {job.title}"
+    word = {State.SUCCESS: "Done: ", State.FAILURE: "Failed: ", State.REVOKED: "Cancelled: "}
+    return word.get(State(job.state), "") + job.title

@@ -1,0 +1,115 @@
+"""Files of a form that is still being filled in: stored when they come, offered again until they are sent."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, QueryDict
+from django.utils.datastructures import MultiValueDict
+
+from jobs.core.access import may_see
+from jobs.core.fields import FileRef, SecretField, UploadField
+from jobs.core.kind import Kind
+from jobs.core.redaction import decrypt
+from jobs.foreign.task import ForeignTask
+from jobs.models import Artifact
+from jobs.submit.files import store
+from jobs.web.forms import kept_name, upload_fields
+
+
+class HasParams(Protocol):
+    """What a form starts from: a job, or a schedule's stored parameters."""
+
+    params: Any
+
+
+def accepted(kind: type[Kind]) -> str:
+    """Suffixes that the kind's first upload field takes, with spaces between; "*" for any, "" where it has none."""
+    for field in upload_fields(kind.Form()).values():
+        return " ".join(field.accept) or "*"
+    return ""
+
+
+def given(request: HttpRequest, kind: type[Kind]) -> "MultiValueDict[str, Any]":
+    """The files of each upload field: what was kept, then what came now (which replaces it where one is taken)."""
+    files: MultiValueDict[str, Any] = MultiValueDict()
+    for name, field in upload_fields(kind.Form()).items():
+        fresh = request.FILES.getlist(name)
+        kept = [_ref(artifact) for artifact in _stored(request.user, request.POST.getlist(kept_name(name)))]
+        files.setlist(name, [*kept, *fresh] if field.multiple else (fresh or kept))
+    return files
+
+
+def offered(request: HttpRequest, kind: type[Kind], source: HasParams | None) -> dict[str, list[Artifact]]:
+    """The stored files that a fresh form starts with: those of what it is made from, or named in the address."""
+    found = {}
+    for name in upload_fields(kind.Form()):
+        references = source.params.get(name) or [] if source else []
+        ids = [*(reference["artifact"] for reference in references), *request.GET.getlist(kept_name(name))]
+        found[name] = _stored(request.user, ids)
+    return found
+
+
+def keep(request: HttpRequest, form: Any) -> dict[str, list[Artifact]]:
+    """Store what was uploaded with a form that goes back to its sender; the files to offer again, by field."""
+    kept = {}
+    for name, field in upload_fields(form).items():
+        files = form.files.getlist(name)
+        refs = [file.artifact for file in files if isinstance(file, FileRef)]
+        uploads = [file for file in files if not isinstance(file, FileRef)]
+        kept[name] = _stored(request.user, refs) + store_fitting(field, uploads, request.user)[0]
+    return kept
+
+
+def store_fitting(field: UploadField, files: Iterable[Any], user: Any) -> tuple[list[Artifact], list[str]]:
+    """Store each file that the field takes. A file that it refuses is never kept: what is kept is not checked again.
+
+    Answers the artifacts, and what was wrong with the others.
+    """
+    artifacts, errors = [], []
+    for file in files:
+        try:
+            field.clean([file])
+        except ValidationError as error:
+            errors += error.messages
+            continue
+        file.seek(0)
+        artifact = store(file, user)
+        artifact.save(force_insert=True)
+        artifacts.append(artifact)
+    return artifacts, errors
+
+
+def rewind(files: "MultiValueDict[str, Any]") -> None:
+    """The form's own checks may have read the uploads."""
+    for _, uploads in files.lists():
+        for upload in uploads:
+            if hasattr(upload, "seek"):
+                upload.seek(0)
+
+
+def with_old_secrets(data: QueryDict, kind: type[Kind] | ForeignTask, source: HasParams | None) -> QueryDict:
+    """The sent data, in which a secret left empty is the old one."""
+    if source is None:
+        return data
+    data = data.copy()
+    for name, field in kind.Form().fields.items():
+        old = source.params.get(name)
+        if isinstance(field, SecretField) and old and not data.get(name):
+            data[name] = decrypt(old)
+    return data
+
+
+def _ref(artifact: Artifact) -> FileRef:
+    return FileRef(artifact.id, artifact.name, artifact.size, artifact.path)
+
+
+def _stored(user: Any, ids: Iterable[str]) -> list[Artifact]:
+    """Stored files by id, in that order, where the user may use them."""
+    wanted = list(dict.fromkeys(str(each)[:32] for each in ids))[:1000]
+    rows = Artifact.objects.select_related("job").in_bulk(wanted)
+    return [rows[each] for each in wanted if each in rows and _may_use(user, rows[each])]
+
+
+def _may_use(user: Any, artifact: Artifact) -> bool:
+    return may_see(user, artifact.job.owner_id if artifact.job else artifact.owner_id)

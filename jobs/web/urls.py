@@ -1,0 +1,39 @@
+from django.urls import URLPattern, URLResolver, include, path
+
+from jobs.web.pages import (
+    account,
+    audit,
+    failures,
+    job,
+    jobs,
+    mailbox,
+    new,
+    new_task,
+    overview,
+    schedules,
+    theme,
+    tokens,
+    workers,
+)
+from jobs.web.slashes import with_slash
+
+_pages: list[URLPattern] = [
+    *account.urlpatterns,
+    *theme.urlpatterns,
+    *new_task.urlpatterns,
+    *new.urlpatterns,
+    *overview.urlpatterns,
+    *failures.urlpatterns,
+    *workers.urlpatterns,
+    *audit.urlpatterns,
+    *mailbox.urlpatterns,
+    *schedules.urlpatterns,
+    *tokens.urlpatterns,
+    *jobs.urlpatterns,
+]
+urlpatterns: list[URLPattern | URLResolver] = [
+    *_pages,
+    *with_slash(_pages),
+    path("", include("jobs.web.api.urls")),
+    *job.urlpatterns,
+]

@@ -1,0 +1,122 @@
+"""What needs somebody: each with what it is, since when, and one thing to do about it."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from jobs.core.kind import POOLS
+from jobs.core.states import State
+from jobs.fleet.pause import Pause, paused_queues
+from jobs.models import Job
+from jobs.web import words
+from jobs.web.nav import page_url
+from jobs.wire import keys
+from jobs.wire.connection import breaker, redis_client
+
+RECENT = timedelta(days=1)
+#: Counting stops here: texts say "10,000+", and the cost stays the same.
+CAP = 10_000
+
+
+@dataclass(frozen=True)
+class Alert:
+    """state: the key of the state whose colours it has. url, action: what to do, where a page can do it."""
+
+    state: str
+    what: str
+    advice: str = ""
+    since: datetime | None = None
+    url: str = ""
+    action: str = ""
+
+
+def waiting_now(now: datetime) -> QuerySet[Job]:
+    """Jobs that could start at once."""
+    return Job.objects.filter(state=State.PENDING).exclude(due_at__gt=now)
+
+
+def failed_since(moment: datetime) -> QuerySet[Job]:
+    return Job.objects.filter(state=State.FAILURE, created__gte=moment)
+
+
+def capped(jobs: QuerySet[Job]) -> int:
+    return jobs[: CAP + 1].count()
+
+
+def counted(count: int) -> str:
+    return f"{CAP:,}+" if count > CAP else f"{count:,}"
+
+
+def all_warnings(now: datetime | None = None) -> list[Alert]:
+    """The worst first."""
+    now = now or timezone.now()
+    try:
+        served, paused = breaker.call(_served_queues), paused_queues()
+    except ConnectionError:
+        hold = Alert(
+            "retrying", "Work is on hold: Redis does not answer.", "New jobs are kept and start by themselves."
+        )
+        return [hold, *_failures(now)]
+    return [*_paused(paused, now), *_unserved(served | set(paused), now), *_failures(now)]
+
+
+def _served_queues() -> set[str]:
+    """The queues that some worker says it listens to."""
+    client = redis_client()
+    pipe = client.pipeline(transaction=False)
+    for name in client.smembers(keys.WORKERS):
+        pipe.hget(keys.worker(str(name)), "info")
+    return {queue for info in pipe.execute() if info for queue in json.loads(info).get("queues", ())}
+
+
+def _paused(paused: dict[str, Pause], now: datetime) -> list[Alert]:
+    """Paused queues in which something waits: somebody may have forgotten them."""
+    found = []
+    for queue, pause in paused.items():
+        if count := capped(waiting_now(now).filter(queue=queue)):
+            by = f" by {pause.by}" if pause.by else ""
+            found.append(
+                Alert(
+                    "retrying", f"The queue {queue} is paused{by}: {counted(count)} waiting.", since=pause.since,
+                    url=page_url("workers"), action="Workers & queues",
+                )
+            )  # fmt: skip
+    return found
+
+
+def _unserved(served: set[str], now: datetime) -> list[Alert]:
+    found = []
+    for queue in POOLS:
+        if queue in served:
+            continue
+        stuck = waiting_now(now).filter(queue=queue)
+        if not (count := capped(stuck)):
+            continue
+        oldest = stuck.order_by("created", "seq").first()
+        waits = f", oldest {words.duration(now - (oldest.due_at or oldest.created))}" if oldest else ""
+        found.append(
+            Alert(
+                "retrying",
+                f"No worker listens to {queue}: {counted(count)} waiting{waits}.",
+                f"Run manage.py worker {queue}.",
+            )
+        )
+    return found
+
+
+def _failures(now: datetime) -> list[Alert]:
+    failed = failed_since(now - RECENT)
+    count = capped(failed)
+    if not count:
+        return []
+    noun = "job" if count == 1 else "jobs"
+    first = failed.order_by("created", "seq").first()
+    return [
+        Alert(
+            "failed", f"{counted(count)} {noun} failed in 24 hours.", since=first.created if first else None,
+            url=page_url("failures") or f"{page_url('jobs')}?q=state:failed", action="See them",
+        )
+    ]  # fmt: skip

@@ -1,0 +1,7 @@
+// What every page runs.
+import "./live.js";
+import "./theme.js";
+import "./times.js";
+import "./copy.js";
+import "./keys.js";
+import "./toasts.js";

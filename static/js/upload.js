@@ -1,0 +1,52 @@
+// Files go to the server when they are chosen; the form then carries only their ids.
+
+export class UploadError extends Error {}
+
+/** Sends files for one field. onProgress(fraction). Resolves to the rows that carry them, as HTML. */
+export function send(url, token, field, files, onProgress = () => {}) {
+  const body = new FormData();
+  body.append("field", field);
+  for (const file of files) body.append("file", file);
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", url);
+    request.setRequestHeader("X-CSRFToken", token);
+    request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
+    request.onerror = () => reject(new UploadError("The connection broke. Choose the file again."));
+    request.onload = () => {
+      if (request.status === 200 || request.status === 422) resolve(request.responseText);
+      else reject(new UploadError(`The server answered ${request.status}. Reload the page and try again.`));
+    };
+    request.send(body);
+  });
+}
+
+/** The elements of an HTML text from our own server. */
+export function elements(html) {
+  return [...new DOMParser().parseFromString(html, "text/html").body.children];
+}
+
+/** Whether a file's name ends as one of the suffixes (".png,.webp"; "" or "*" takes all). */
+export function fits(file, accept) {
+  const suffixes = accept.toLowerCase().split(/[\s,]+/).filter(Boolean);
+  return suffixes.length === 0 || suffixes.includes("*") || suffixes.some((end) => file.name.toLowerCase().endsWith(end));
+}
+
+/** Calls handle(files) for files dropped anywhere on the page; marks the page meanwhile. */
+export function onDrop(handle) {
+  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+  addEventListener("dragover", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+  addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) document.body.classList.remove("dropping");
+  });
+  addEventListener("drop", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    document.body.classList.remove("dropping");
+    handle([...event.dataTransfer.files]);
+  });
+}
