@@ -1,0 +1,16 @@
+import signal
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from jobs.keeper.loop import Keeper
+
+
+class Command(BaseCommand):
+    help = "Record what workers tell, dispatch what is due, rescue what was lost. Several may run; one acts."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        keeper = Keeper()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: keeper.stop())
+        keeper.run()
