@@ -1,0 +1,62 @@
+"""Celery tasks as other people write them: nothing in here knows of Jobsite."""
+
+import datetime as dt
+import time
+
+from celery import shared_task
+
+
+@shared_task
+def add(x, y):
+    return x + y
+
+
+@shared_task(ignore_result=True)
+def forgetful(x):
+    return x
+
+
+@shared_task(bind=True)
+def with_progress(self, total, pause=0.2):
+    for number in range(total):
+        self.update_state(state="PROGRESS", meta={"current": number + 1, "total": total})
+        time.sleep(pause)
+    return {"SUCCESS": total}
+
+
+@shared_task(bind=True, max_retries=3)
+def stubborn(self, failures):
+    if self.request.retries < failures:
+        raise self.retry(exc=ValueError(f"failure {self.request.retries + 1}"), countdown=0.2)
+    return self.request.retries
+
+
+@shared_task
+def nap(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+@shared_task
+def tell_secret(password):
+    return len(password)
+
+
+@shared_task
+def talk():
+    import logging
+
+    print("printed")
+    logging.getLogger("somebody.else").warning("logged")
+
+
+@shared_task
+def appointment(at: dt.datetime, password: str, *, fails: bool = False):
+    if fails:
+        raise ValueError(f"{at:%H:%M} {len(password)}")
+    return [type(at).__name__, at.isoformat(), password]
+
+
+@shared_task
+def fail_at(at):
+    raise ValueError(f"{type(at).__name__} {at:%H:%M}")

@@ -1,0 +1,76 @@
+"""Pausing a queue and steering workers, with real workers of both pools."""
+
+import signal
+
+import pytest
+
+from jobs.fleet import control, pause
+from jobs.fleet.queues import queues
+from jobs.fleet.workers import workers
+from jobs.models import Job
+from jobs.submit import submit
+from tests.system.stack import wait_for
+
+PARAMS = {"io": ("add", {}), "cpu": ("compute", {"below": 1000})}
+
+
+def worker_of(queue):
+    """The living worker that serves a queue."""
+    living = [worker for worker in workers() if queue in worker.queues and not worker.is_silent]
+    return max(living, key=lambda worker: worker.started) if living else None
+
+
+def queue_named(name):
+    return next(queue for queue in queues(workers()) if queue.name == name)
+
+
+def states_of(jobs):
+    return set(Job.objects.filter(pk__in=[job.pk for job in jobs]).values_list("state", flat=True))
+
+
+@pytest.mark.parametrize("name", ["io", "cpu"])
+def test_a_paused_queue_is_left_alone_also_by_a_worker_that_starts_and_then_served_to_the_end(stack, name):
+    kind, params = PARAMS[name]
+    pause.pause(name)
+    try:
+        wait_for(lambda: not queue_named(name).still_taking, 20, "the worker to follow")
+        jobs = [submit(kind, params) for _ in range(30)]
+        before = worker_of(name)
+        stack.kill(name, signal.SIGTERM)
+        stack.start(name)
+        # It says so with its first beats, which come after it has connected: had it taken anything, it would show.
+        wait_for(lambda: (now := worker_of(name)) and now.pid != before.pid and name in now.paused, 40, "a new worker")
+        assert states_of(jobs) == {"PENDING"}
+        assert queue_named(name).waiting == 30
+    finally:
+        pause.resume(name)
+    ended = stack.wait(jobs)
+    assert {(job.state, job.attempt) for job in ended} == {("SUCCESS", 1)}
+    wait_for(lambda: name not in worker_of(name).paused, 20, "the worker to say that it serves the queue")
+
+
+@pytest.mark.parametrize(("name", "size", "by"), [("io", 100, 10), ("cpu", 2, 1)])
+def test_a_pool_grows_and_shrinks_and_says_so(stack, name, size, by):
+    wait_for(lambda: (now := worker_of(name)) and now.concurrency == size, 30, "the worker")
+    assert "answers pong" in control.ask(worker_of(name), "ping")
+    assert "will grow" in control.ask(worker_of(name), "grow")
+    wait_for(lambda: worker_of(name).concurrency == size + by, 20, "the grown pool")
+    assert "will shrink" in control.ask(worker_of(name), "shrink")
+    wait_for(lambda: worker_of(name).concurrency == size, 20, "the pool as it was")
+    kind, params = PARAMS[name]
+    assert {job.state for job in stack.wait([submit(kind, params) for _ in range(5)])} == {"SUCCESS"}
+
+
+def test_a_worker_that_is_shut_down_finishes_what_it_has_in_hand(stack):
+    job = submit("sleep", {"seconds": 3})
+    stack.running(job)
+    before = wait_for(lambda: worker_of("io"), 30)
+    control.ask(before, "shutdown")
+    stack.processes.pop("io").wait(60)
+    try:
+        wait_for(lambda: before.pid not in {worker.pid for worker in workers()}, 10, "its record to go")
+        (job,) = stack.wait([job])
+        assert (job.state, job.attempt) == ("SUCCESS", 1)
+    finally:
+        stack.start("io")
+        wait_for(lambda: worker_of("io"), 40, "a new worker")

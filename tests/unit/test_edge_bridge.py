@@ -1,0 +1,193 @@
+import socket
+import threading
+import time
+
+from jobs.web.live import bridge
+from jobs.web.live.bridge import Bridge
+from tests.unit.edge_serving import serving, until
+
+SIZE = 3 * 1024 * 1024
+
+
+def echo(environ, start_response):
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [("X-Length", environ["CONTENT_LENGTH"]), ("X-Path", environ["PATH_INFO"])])
+    return [body]
+
+
+def test_a_body_arrives_whole_with_its_length_however_it_is_sent():
+    sent = bytes(range(256)) * (SIZE // 256)
+    with serving(echo) as served, served.client() as client:
+        known = client.post("/a", content=sent)
+        chunked = client.post("/a", content=(sent[start : start + 100_000] for start in range(0, SIZE, 100_000)))
+        empty = client.post("/a")
+    assert known.content == chunked.content == sent
+    assert known.headers["x-length"] == chunked.headers["x-length"] == str(SIZE)
+    assert empty.headers["x-length"] == "0"
+
+
+def test_paths_are_native_strings_and_look_alike_headers_are_dropped():
+    seen = {}
+
+    def look(environ, start_response):
+        seen.update(environ)
+        start_response("200 OK", [])
+        return [b""]
+
+    with serving(look) as served, served.client(**{"X-A": "one", "X_A": "two"}) as client:
+        client.get("/%C3%BC/a%20b?q=%C3%BC")
+    assert seen["PATH_INFO"].encode("latin-1").decode() == "/ü/a b"
+    assert seen["QUERY_STRING"] == "q=%C3%BC"
+    assert seen["HTTP_X_A"] == "one"
+
+
+def test_too_large_a_body_is_refused_before_it_is_read(monkeypatch):
+    monkeypatch.setattr(Bridge.__init__, "__defaults__", (8, 1000))
+    with serving(echo) as served:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+            connection.sendall(
+                b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000000000\r\n\r\nthe first bytes"
+            )
+            answer = connection.recv(65536)
+            while b"}" not in answer:
+                answer += connection.recv(65536)
+        with served.client() as client:
+            counted = client.post("/", content=(b"x" * 100 for _ in range(11)))
+            fits = client.post("/", content=b"x" * 1000)
+    assert answer.startswith(b"HTTP/1.1 413") and b"application/problem+json" in answer
+    assert b"at most 1000 B are taken" in answer
+    assert counted.status_code == 413
+    assert fits.status_code == 200
+
+
+def test_slow_uploads_hold_no_thread():
+    with serving(echo, threads=2) as served:
+        slow = []
+        for _ in range(10):
+            connection = socket.create_connection(("127.0.0.1", served.port), timeout=10)
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n12345")
+            slow.append(connection)
+        with served.client() as client:
+            assert client.post("/", content=b"quick").content == b"quick"
+        for connection in slow:
+            connection.sendall(b"67890")
+        answers = [connection.recv(65536) for connection in slow]
+        for connection in slow:
+            connection.close()
+    assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers)
+
+
+def test_an_upload_that_breaks_off_never_reaches_the_application():
+    calls = []
+
+    def remember(environ, start_response):
+        calls.append(environ["PATH_INFO"])
+        return echo(environ, start_response)
+
+    with serving(remember) as served:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+            connection.sendall(b"POST /broken HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n12345")
+        with served.client() as client:
+            client.get("/whole")
+    assert calls == ["/whole"]
+
+
+def test_slow_downloads_of_files_hold_no_thread(tmp_path):
+    path = tmp_path / "large"
+    path.write_bytes(b"0123456789" * 2_000_000)
+    closed = []
+
+    class File:
+        def __init__(self):
+            self._file = path.open("rb")
+            self.read = self._file.read
+
+        def close(self):
+            self._file.close()
+            closed.append(True)
+
+    def send(environ, start_response):
+        if environ["PATH_INFO"] == "/small":
+            start_response("200 OK", [])
+            return [b"small"]
+        start_response("200 OK", [("Content-Length", str(path.stat().st_size))])
+        return environ["wsgi.file_wrapper"](File())
+
+    with serving(send, threads=2) as served:
+        slow = []
+        for _ in range(6):
+            connection = socket.create_connection(("127.0.0.1", served.port), timeout=10)
+            connection.sendall(b"GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+            slow.append(connection)
+        with served.client() as client:
+            assert client.get("/small").content == b"small"
+            assert client.get("/large").content == path.read_bytes()
+            assert client.head("/large").headers["content-length"] == str(path.stat().st_size)
+        for connection in slow:
+            connection.close()
+        until(lambda: len(closed) == 8)
+
+
+def test_a_made_up_answer_waits_for_its_reader_and_stops_when_the_reader_goes():
+    made, closed = [], threading.Event()
+
+    def produce(environ, start_response):
+        start_response("200 OK", [])
+
+        def chunks():
+            try:
+                while True:
+                    made.append(1)
+                    yield b"x" * 65536
+            finally:
+                closed.set()
+
+        return chunks()
+
+    with serving(produce) as served:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            connection.recv(1000)
+            before = -1
+            while before != len(made):
+                before = len(made)
+                time.sleep(0.3)
+            assert before < 1000, "it was made faster than it was read"
+        assert closed.wait(10)
+
+
+def test_a_reader_that_takes_nothing_is_given_up(monkeypatch):
+    monkeypatch.setattr(bridge, "_STALLED", 0.3)
+    closed = threading.Event()
+
+    def produce(environ, start_response):
+        start_response("200 OK", [])
+        try:
+            while True:
+                yield b"x" * 65536
+        finally:
+            closed.set()
+
+    with (
+        serving(produce) as served,
+        socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection,
+    ):
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert closed.wait(10)
+
+
+def test_pages_of_django_are_served_with_its_headers(transactional_db):
+    with serving() as served, served.client() as client:
+        answer = client.get("/login/", follow_redirects=True)
+    assert "text/html" in answer.headers["content-type"]
+    assert "content-security-policy" in answer.headers
+
+
+def test_a_body_for_the_api_is_taken_of_nobody_unknown():
+    with serving(echo) as served, socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+        connection.sendall(
+            b"POST /api/v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+            b"Content-Length: 1000000000\r\n\r\n"
+        )
+        assert connection.recv(65536).startswith(b"HTTP/1.1 401")

@@ -1,0 +1,117 @@
+"""The kind "email": workbooks, allowed senders, the speed limit, and a test before the mailing."""
+
+import time
+from datetime import datetime
+
+import pytest
+import xlsxwriter
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils.datastructures import MultiValueDict
+
+from jobs.core.errors import Cancelled, Refused
+from jobs.kinds._email import mailing
+from jobs.kinds._email.pace import Pace
+from jobs.kinds.email import SendEmail
+from jobs.submit.validate import bind, cleaned
+from tests.unit.contexts import RecordingContext
+from tests.unit.test_email_kind import PEOPLE, ctx, mail_settings, params_of, run, server, states  # noqa: F401
+
+
+def checked(name="people.csv", content=None, **params):
+    files = MultiValueDict({"recipients": [SimpleUploadedFile(name, content)]}) if content is not None else None
+    return cleaned(bind(SendEmail, {"subject": "Hello", "text": "Hi", **params}, files))
+
+
+@pytest.fixture
+def book(tmp_path):
+    path = tmp_path / "people.xlsx"
+    with xlsxwriter.Workbook(path) as workbook:
+        sheet = workbook.add_worksheet()
+        sheet.write_row(0, 0, ["Name", "E-Mail", "joined", "points"])
+        sheet.write_row(1, 0, ["Jürgen", "j@example.com"])
+        sheet.write_datetime(1, 2, datetime(2026, 11, 21), workbook.add_format({"num_format": "dd.mm.yyyy"}))
+        sheet.write_number(1, 3, 7)
+        sheet.write_row(3, 0, ["Nobody", "none"])
+    return path.read_bytes()
+
+
+def test_a_workbook_is_kept_as_csv_with_its_rows_in_their_places(book):
+    (file,) = checked("people.xlsx", book)["recipients"]
+    assert file.name == "people.csv"
+    found = mailing.read(file.read())
+    assert [(row.number, row.address) for row in found.rows] == [(2, "j@example.com")]
+    assert found.rows[0].values == {"name": "Jürgen", "e_mail": "j@example.com", "joined": "2026-11-21", "points": "7"}
+    assert [row.number for row in found.left_out] == [4]
+
+
+def test_what_is_no_workbook_is_told():
+    with pytest.raises(Refused) as refused:
+        checked("people.xlsx", b"PK\x03\x04 and more")
+    assert "no Excel workbook" in refused.value.errors["recipients"][0]
+
+
+@pytest.mark.parametrize(
+    "sender, allowed",
+    [
+        ("", True),
+        ("Anybody <shop@example.com>", True),
+        ("NEWS@example.org", True),
+        ("Boss <any@example.net>", True),
+        ("other@example.org", False),
+        ("any@sub.example.net", False),
+    ],
+)
+def test_only_allowed_senders(settings, sender, allowed):
+    settings.DEFAULT_FROM_EMAIL = "Shop <shop@example.com>"
+    settings.ALLOWED_SENDERS = ["news@example.org", "@example.net"]
+    if allowed:
+        assert checked(to="a@example.com", from_email=sender)["from_email"] == sender
+        return
+    with pytest.raises(Refused) as refused:
+        checked(to="a@example.com", from_email=sender)
+    expected = f"{sender} may not be sent from here. Allowed: shop@example.com, news@example.org, @example.net."
+    assert refused.value.errors == {"from_email": [expected]}
+
+
+def test_a_test_sends_the_first_message_alone_and_to_oneself(server, ctx):  # noqa: F811
+    params = params_of(ctx, PEOPLE, subject="Dear {{ name }}", test_to="Me <me@example.com>")
+    result = run(ctx, params)
+    assert result["sent"] == 1 and states(ctx) == {"me@example.com": "sent"}
+    (envelope,) = server.taken
+    assert envelope.recipients == ["me@example.com"] and b"Subject: Dear Ann" in envelope.source
+
+
+def test_a_test_of_one_message_goes_to_nobody_else(server, ctx):  # noqa: F811
+    run(ctx, params_of(ctx, to="a@example.com", cc="b@example.com", bcc="c@example.com", test_to="me@example.com"))
+    (envelope,) = server.taken
+    assert envelope.recipients == ["me@example.com"] and b"b@example.com" not in envelope.source
+
+
+def test_the_speed_limit_holds(server, ctx):  # noqa: F811
+    began = time.monotonic()
+    assert run(ctx, params_of(ctx, PEOPLE, per_second=5))["sent"] == 3
+    assert time.monotonic() - began >= 0.4
+
+
+def test_a_slow_mailing_can_be_cancelled_between_two_messages(server, tmp_path):  # noqa: F811
+    ctx = RecordingContext(tmp_path, cancel_at=3)  # noqa: F811
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        run(ctx, params_of(ctx, PEOPLE, per_second=0.1))
+    assert time.monotonic() - began < 5 and states(ctx) == {"a@example.com": "sent"}
+
+
+def test_what_was_late_is_not_made_up_for_by_a_burst():
+    pace = Pace(20, lambda: None)
+    pace.wait()
+    time.sleep(0.2)
+    pace.wait()
+    began = time.monotonic()
+    pace.wait()
+    assert time.monotonic() - began >= 0.04
+
+
+def test_a_speed_at_which_it_would_never_end_is_refused():
+    with pytest.raises(Refused) as refused:
+        checked(content=b"email\n" + b"".join(b"a%d@example.com\n" % number for number in range(500)), per_second=0.01)
+    assert "more than 12 hours" in refused.value.errors["per_second"][0]

@@ -1,0 +1,91 @@
+"""What the overview tells of what comes and what went."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.utils import timezone
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from jobs.fleet import pause
+from jobs.models import Schedule, Throughput
+from jobs.schedules.agenda import MOST_LINES, agenda
+from jobs.web.pages.chart import HEIGHT, per_minute
+from tests.unit.job_rows import make_job, olga, users  # noqa: F401
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def schedule(name, first, **rule):
+    task = PeriodicTask.objects.create(name=name, task="jobs.add", **rule)
+    Schedule.objects.filter(task=task).update(next_run_at=first)
+    return Schedule.objects.get(task=task)
+
+
+def cron(**fields):
+    return CrontabSchedule.objects.create(timezone="UTC", **fields)
+
+
+def told(lines):
+    return [(line.schedule.task.name, f"{line.at:%d %H:%M}", line.often, line.together) for line in lines]
+
+
+def test_runs_of_a_day_are_told_in_order_and_what_falls_together_is_marked():
+    schedule("Nightly", datetime(2026, 11, 22, 2, 30, tzinfo=UTC), crontab=cron(hour="2", minute="30"))
+    schedule("Report", datetime(2026, 11, 21, 18, 0, tzinfo=UTC), crontab=cron(hour="6,18", minute="0"))
+    schedule("Backup", datetime(2026, 11, 22, 6, 0, tzinfo=UTC), crontab=cron(hour="6", minute="0"))
+    assert told(agenda(NOW)) == [
+        ("Report", "21 18:00", "", 0),
+        ("Nightly", "22 02:30", "", 0),
+        ("Report", "22 06:00", "", 1),
+        ("Backup", "22 06:00", "", 1),
+    ]
+
+
+def test_what_runs_often_has_one_line():
+    every = IntervalSchedule.objects.create(every=5, period="minutes")
+    schedule("Poll", NOW + timedelta(minutes=3), interval=every, start_time=NOW - timedelta(minutes=2))
+    assert told(agenda(NOW)) == [("Poll", "21 12:03", "Every 5 minutes", 0)]
+
+
+def test_the_stored_next_run_counts_and_what_is_off_or_later_is_left_out():
+    schedule("Skipped today", datetime(2026, 11, 23, 6, 0, tzinfo=UTC), crontab=cron(hour="6", minute="0"))
+    schedule("Off", None, crontab=cron(hour="7", minute="0"), enabled=False)
+    assert agenda(NOW) == []
+
+
+def test_the_agenda_has_an_end():
+    for number in range(MOST_LINES + 5):
+        schedule(f"Nightly {number}", NOW + timedelta(hours=3), crontab=cron(hour="15", minute=str(number % 60)))
+    assert len(agenda(NOW)) == MOST_LINES
+
+
+def test_bars_stand_on_each_other_and_the_running_minute_is_open():
+    Throughput.objects.create(minute=NOW, queue="io", finished=3, failed=1)
+    Throughput.objects.create(minute=NOW - timedelta(minutes=1), queue="io", finished=8)
+    chart = per_minute(NOW + timedelta(seconds=20))
+    *_, before, last = chart["columns"]
+    assert (before.finished_height, before.finished_y, before.is_open) == (HEIGHT, 0, False)
+    assert (last.finished_height, last.failed_height, last.is_open) == (27.0, 9.0, True)
+    assert last.finished_y + last.finished_height == last.failed_y == HEIGHT - 9
+    assert (chart["finished"], chart["failed"], chart["most"]) == (11, 1, 8)
+    assert per_minute(NOW + timedelta(hours=3)) is None
+
+
+def test_the_page_shows_both_without_inline_styles(client, olga):  # noqa: F811
+    now = timezone.now()
+    Throughput.objects.create(minute=now.replace(second=0, microsecond=0), queue="io", finished=3, failed=1)
+    schedule("Nightly", now + timedelta(hours=3), crontab=cron(hour="2", minute="30"))
+    client.force_login(olga)
+    page = client.get("/").content.decode()
+    assert "Next 24 hours" in page and "Nightly" in page
+    assert "3 ended well, 1 failed" in page and "<rect" in page and "style=" not in page
+
+
+def test_a_paused_queue_is_a_warning_only_while_something_waits(client, olga):  # noqa: F811
+    pause.pause("cpu", olga)
+    client.force_login(olga)
+    assert "is paused" not in client.get("/").content.decode()
+    make_job(state="PENDING", kind="image", queue="cpu")
+    page = client.get("/").content.decode()
+    assert "The queue cpu is paused by olga: 1 waiting." in page and "No worker listens to cpu" not in page

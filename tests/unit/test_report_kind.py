@@ -1,0 +1,172 @@
+import json
+import re
+import shutil
+import statistics
+import subprocess
+
+import polars as pl
+import pytest
+
+from jobs.core.errors import Cancelled
+from tests.unit.contexts import RecordingContext
+from tests.unit.report_files import csv_rows, orders, orders_csv, percentile, run, saved
+
+
+@pytest.fixture
+def ctx(tmp_path):
+    return RecordingContext(tmp_path)
+
+
+# --- figures -----------------------------------------------------------------------------------------
+
+
+def test_measures_by_group_and_month_are_those_computed_by_hand(ctx):
+    rows = list(orders(5000))
+    measures = ["count", "sum", "mean", "min", "max", "median", "p90", "p95"]
+    result = run(ctx, content=orders_csv(rows), group_by="region", measure="amount", bucket="month", measures=measures)
+    expected = {}
+    for moment, region, amount in rows:
+        expected.setdefault((f"{moment:%Y-%m}-01", region), []).append(amount)
+    head, *found = csv_rows(ctx)
+    assert head[:3] == ["placed by month", "region", "rows"]
+    assert {(row[0][:10], row[1]) for row in found} == set(expected)
+    assert result["rows"] == 5000
+    assert result["groups"] == len(found) == len(expected)
+    for row in found:
+        group = expected[row[0][:10], row[1]]
+        values = [value for value in group if value is not None]
+        wanted = [
+            len(group), sum(values), statistics.mean(values), min(values), max(values), statistics.median(values),
+            percentile(values, 0.9), percentile(values, 0.95),
+        ]  # fmt: skip
+        assert [float(cell) for cell in row[2:]] == pytest.approx(wanted)
+    whole = [amount for *_, amount in rows if amount is not None]
+    assert result["figures"]["sum"] == pytest.approx(sum(whole))
+    assert result["figures"]["p95"] == pytest.approx(percentile(whole, 0.95))
+
+
+def test_buckets_start_at_the_hour_day_week_and_month(ctx):
+    content = "at,n\n2025-01-01 10:59:59,1\n2025-01-01 11:00:00,2\n2025-01-06 00:00:00,4\n2025-02-01 00:00:00,8\n"
+    expected = {
+        "hour": {"2025-01-01 10": 1, "2025-01-01 11": 2, "2025-01-06 00": 4, "2025-02-01 00": 8},
+        "day": {"2025-01-01 00": 3, "2025-01-06 00": 4, "2025-02-01 00": 8},
+        "week": {"2024-12-30 00": 3, "2025-01-06 00": 4, "2025-01-27 00": 8},
+        "month": {"2025-01-01 00": 7, "2025-02-01 00": 8},
+    }
+    for bucket, sums in expected.items():
+        run(ctx, content=content, bucket=bucket, measure="n", measures=["sum"])
+        assert {row[0][:13]: int(row[1]) for row in csv_rows(ctx)[1:]} == sums, bucket
+
+
+def test_groups_are_ordered_by_the_first_measure(ctx):
+    run(ctx, group_by="REGION", measure="amount", measures=["sum"])
+    assert csv_rows(ctx) == [["region", "sum of amount"], ["North", "17.0"], ["South", "2.5"]]
+
+
+def test_profile_tells_type_missing_distinct_and_figures(ctx):
+    content = "id,price,ok,code,when,note\n" + "".join(
+        f"{n},{n / 2},{'yes' if n % 4 else 'no'},00{n},2025-01-{n:02d}T08:00:00Z,{'x' if n > 5 else ''}\n"
+        for n in range(1, 21)
+    )
+    run(ctx, content=content)
+    rows = {row[0]: dict(zip(csv_rows(ctx)[0], row, strict=True)) for row in csv_rows(ctx)[1:]}
+    types = {name: row["type"] for name, row in rows.items()}
+    assert types == {
+        "id": "number", "price": "number", "ok": "yes/no", "code": "text", "when": "date and time", "note": "text"
+    }  # fmt: skip
+    assert (rows["note"]["missing"], rows["note"]["distinct"]) == ("5", "1")
+    assert (rows["price"]["min"], rows["price"]["max"], float(rows["price"]["mean"])) == ("0.5", "10.0", 5.25)
+    assert float(rows["price"]["p95"]) == pytest.approx(percentile([n / 2 for n in range(1, 21)], 0.95))
+    assert rows["ok"]["most frequent"] == "yes (15); no (5)"
+
+
+# --- documents ---------------------------------------------------------------------------------------
+
+
+def test_every_format_opens_again_and_says_the_same(ctx):
+    rows = list(orders(3000))
+    result = run(
+        ctx, content=orders_csv(rows), group_by="region", measure="amount", bucket="week", title="Orders for the board",
+        formats=["pdf", "html", "xlsx", "csv"],
+    )  # fmt: skip
+    assert [file["name"] for file in result["files"]] == [
+        f"orders-for-the-board.{e}" for e in ("pdf", "html", "xlsx", "csv")
+    ]
+    pdf = saved(ctx, ".pdf").read_bytes()
+    assert pdf.startswith(b"%PDF-")
+    assert max(int(pages) for pages in re.findall(rb"/Count (\d+)", pdf)) > 1
+    total = sum(amount for *_, amount in rows if amount is not None)
+    html = saved(ctx, ".html").read_text()
+    assert "Orders for the board" in html
+    assert f"{total:,.0f}" in html
+    assert html.count("<svg") == 4
+    assert not re.search(r"(src|href)=", html)
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", html)
+    sheet = pl.read_excel(saved(ctx, ".xlsx"), sheet_name="Groups")
+    assert sheet.columns[:2] == ["placed by week", "region"]
+    assert sheet["sum of amount"].sum() == pytest.approx(total)
+    assert sheet.height == result["groups"] == len(csv_rows(ctx)) - 1
+    overall = pl.read_excel(saved(ctx, ".xlsx"), sheet_name="Groups over all time")
+    assert sorted(overall["region"]) == ["North", "South", "Über"]
+
+
+@pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext is not installed")
+def test_the_pdf_says_the_figures_and_where_cut_groups_are(ctx):
+    content = "shop,amount\n" + "".join(f"shop {n:04d},{n}\n" for n in range(1203))
+    run(ctx, content=content, group_by="shop", measure="amount", formats=["pdf", "xlsx"])
+    text = subprocess.run(["pdftotext", "-layout", saved(ctx, ".pdf"), "-"], capture_output=True, text=True).stdout
+    assert "The first 40 of 1,203 groups, all in the XLSX." in text
+    assert "orders.csv holds 1,203 rows in 2 columns." in text
+    assert f"{sum(range(1203)):,}" in text
+    assert re.search(r"Page 1 of \d", text)
+
+
+NASTY = '#panic("x") $x^2$ *bold* @ref <b>&amp;</b> \\ "quoted" #image("/etc/passwd") \x07 end'
+
+
+def test_user_text_is_text_in_every_document(ctx):
+    cell = NASTY.replace('"', '""')
+    content = f'"{cell}",n\n"{cell}",1\n"=1+1",2\n"@SUM(A1)",2\n"+3",3\n"-x",4\n'
+    run(ctx, content=content, title=NASTY, group_by='"' + cell + '"', formats=["pdf", "html", "xlsx", "csv"])
+    assert saved(ctx, ".pdf").read_bytes().startswith(b"%PDF-")
+    html = saved(ctx, ".html").read_text()
+    assert "<b>" not in html
+    assert "&lt;b&gt;&amp;amp;&lt;/b&gt;" in html
+    cells = {row[0] for row in csv_rows(ctx)[1:]}
+    assert {"'=1+1", "'@SUM(A1)", "'+3", "'-x"} <= cells
+    import zipfile
+
+    with zipfile.ZipFile(saved(ctx, ".xlsx")) as book:
+        sheets = [book.read(name).decode() for name in book.namelist() if name.startswith("xl/worksheets/sheet")]
+    assert not any("<f>" in sheet for sheet in sheets)
+    assert any("=1+1" in sheet for sheet in sheets)
+
+
+def test_no_groups_is_still_a_report(ctx):
+    result = run(ctx, content=orders_csv(orders(500)), formats=["html"])
+    html = saved(ctx, ".html").read_text()
+    assert result["groups"] == 0
+    for chart in ("Rows by week of placed", "Rows by region", "How amount is spread"):
+        assert chart in html
+
+
+# --- size --------------------------------------------------------------------------------------------
+
+
+def test_a_hundred_thousand_rows_with_progress(ctx):
+    rows = list(orders(100_000))
+    result = run(
+        ctx, content=orders_csv(rows), group_by="region", measure="amount", bucket="day", formats=["pdf", "xlsx"]
+    )
+    assert result["rows"] == 100_000
+    assert result["figures"]["sum"] == pytest.approx(sum(amount for *_, amount in rows if amount is not None))
+    done = [current for current, _, _ in ctx.reports]
+    assert done == sorted(done)
+    assert ctx.reports[-1][:2] == (1000, 1000)
+    assert any(step == "Reading orders.csv: 80,000 rows" for *_, step in ctx.reports)
+    json.dumps(result)
+
+
+def test_a_cancelled_report_stops(tmp_path):
+    with pytest.raises(Cancelled):
+        run(RecordingContext(tmp_path, cancel_at=2), content=orders_csv(orders(50_000)))

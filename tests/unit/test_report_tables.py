@@ -1,0 +1,199 @@
+import datetime as dt
+
+import polars as pl
+import pytest
+from django.utils import timezone
+
+from jobs.core.errors import PermanentError
+from jobs.kinds.report import MakeReport
+from jobs.models import Job
+from tests.unit.contexts import RecordingContext
+from tests.unit.report_files import csv_rows, run, saved
+
+
+@pytest.fixture
+def ctx(tmp_path):
+    return RecordingContext(tmp_path)
+
+
+# --- text as it comes --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_encodings_and_delimiters_are_found(ctx, encoding, delimiter):
+    table = [["Städte", "Größe"], ["Köln", "3"], ["Überlingen", "4"], ["Köln", "5"]]
+    content = "\r\n".join(delimiter.join(row) for row in table).encode(encoding)
+    run(ctx, content=content, group_by="Städte", measure="Größe", measures=["sum"])
+    assert csv_rows(ctx) == [["Städte", "sum of Größe"], ["Köln", "8"], ["Überlingen", "4"]]
+
+
+def test_a_late_windows_byte_is_read_too(ctx):
+    content = b"city,n\n" + b"plain,1\n" * 20_000 + "Köln,2\n".encode("cp1252")
+    run(ctx, content=content, group_by="city")
+    assert ["Köln", "1"] in csv_rows(ctx)
+
+
+@pytest.mark.parametrize(
+    ("content", "total"),
+    [
+        ("n;x\n1.234,5;a\n2,5;b\n", 1237.0),
+        ('n,x\n"1,234.5",a\n2.5,b\n', 1237.0),
+        ("sep=;\nn;x\n1;a\n2;b\n", 3),
+        ('n,x\n1,"two\nlines"\n\n2,b\n', 3),
+        ("n,x\n 1 ,a\nN/A,b\nnull,b\n2,c\n", 3),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(ctx, content, total):
+    assert run(ctx, content=content, measure="n", measures=["sum"])["figures"]["sum"] == total
+
+
+@pytest.mark.parametrize(
+    ("content", "first"),
+    [
+        ("d\n31.12.2024\n1.2.2025\n", "2024-12-01"),
+        ("d\n12/31/2024\n02/01/2025\n", "2024-12-01"),
+        ("d\n31/12/2024\n01/02/2025\n", "2024-12-01"),
+        ("d\n2024-12-31T23:30:00Z\n2025-02-01T00:00:00+02:00\n", "2024-12-01"),
+    ],
+)
+def test_dates_are_read_as_people_write_them(ctx, content, first):
+    run(ctx, content=content, bucket="month")
+    assert csv_rows(ctx)[1][0][:10] == first
+    assert len(csv_rows(ctx)) == 3
+
+
+def test_repeated_and_empty_names_are_numbered(ctx):
+    run(ctx, content="a,a,,a\n1,2,3,4\n")
+    assert [row[0] for row in csv_rows(ctx)[1:]] == ["a", "a (2)", "column 3", "a (3)"]
+
+
+def test_one_huge_field_is_cut_for_reading_only(ctx):
+    content = f"name,n\n{'long ' * 200_000},1\nshort,2\n"
+    run(ctx, content=content, group_by="name", formats=["pdf", "html", "xlsx", "csv"])
+    assert saved(ctx, ".csv").stat().st_size > 900_000
+    assert saved(ctx, ".html").stat().st_size < 100_000
+
+
+@pytest.mark.parametrize(
+    ("content", "params", "told"),
+    [
+        ("", {}, "orders.csv is empty"),
+        ("\n\n", {}, "The file is empty"),
+        ("a,b\n", {}, r"has a header \(a, b\) but no rows"),
+        ("a,b\n1,2\n\n3\n4,5,6\n", {}, r"header has 2 fields \(comma.*line 4 has 1, line 5 has 3\."),
+        ('a,b\n1,2\n"x\ny",2\n3,4,5\n', {}, "line 5 has 3"),
+        ('a,b\n1,2\n3,"open\n4,5\n6,7,8\n', {"measure": "b"}, "Line 3: b is 'open"),
+        ("a,b\n1," + "x" * 9_000_000 + "\n", {}, "Line 2: a field is longer than 8 MB"),
+        (b"a,b\n1,2\n3,\x81\n", {}, "Line 3: byte 0x81 is neither UTF-8 nor Windows-1252"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", {}, "This is no text"),
+        (b"\xff\xfea\0,\0b\0\n\0" + b"\x00\xd8\n\0", {}, "Line 2 cannot be read as UTF-16"),
+        ("n,x\n1,a\n2,b\n\nabc,c\n4,d\n", {"measure": "n"}, "Line 5: n is 'abc', where numbers are expected"),
+        ("d\n2025-01-01\n2025-02-30\n2025-3-2\n", {"bucket": "day", "bucket_column": "d"}, "Line 3: d is '2025-02"),
+        ("n,x\n1,a\n", {"measure": "x"}, "x holds text, not numbers. Columns with numbers: n."),
+        ("n,x\n1,a\n", {"group_by": "n, region"}, "There is no column 'region'. The columns are: n, x."),
+        ("n,x\n1,a\n", {"bucket": "day"}, "needs a column with dates"),
+        ("d,e\n2025-01-01,2025-01-01\n", {"bucket": "day"}, "Name the date column .* d, e"),
+        ("d\n2025-01-01\n", {"bucket": "hour"}, "choose day, week or month"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_its_place(ctx, content, params, told):
+    with pytest.raises(PermanentError, match=told):
+        run(ctx, content=content, **params)
+
+
+def test_bad_values_count_as_missing_where_asked(ctx):
+    content = "n\n1\n2\n3\nabc\n4\n"
+    result = run(ctx, content=content, measure="n", bad_values="missing", measures=["sum", "count"], formats=["html"])
+    assert result["figures"] == {"sum": 10, "count": 5}
+    assert "n: 1 values that do not fit are counted as missing." in saved(ctx, ".html").read_text()
+
+
+# --- other sources -----------------------------------------------------------------------------------
+
+
+def test_json_lines(ctx):
+    content = '{"a": "x", "n": 1}\n\n{"n": 2.5, "a": "x", "tags": ["p", {"q": 1}]}\n{"a": null, "late": true}\n'
+    result = run(ctx, "events.jsonl", content, group_by="a", measure="n", measures=["sum", "count"])
+    assert (result["rows"], result["columns"]) == (3, 4)
+    assert csv_rows(ctx)[1:] == [["x", "3.5", "2"], ["", "0.0", "1"]]
+    for bad, told in [('{"a": 1}\n\n{"a": \n', "Line 3 is no JSON"), ("[1, 2]\n", "Line 1 holds '\\[1, 2\\]'")]:
+        with pytest.raises(PermanentError, match=told):
+            run(ctx, "events.jsonl", bad)
+
+
+def test_parquet_with_every_type(ctx, tmp_path):
+    frame = pl.DataFrame(
+        {
+            "c": pl.Series(["x", "y", "x"], dtype=pl.Categorical), "n": [1, 2, 3],
+            "d": pl.Series(["1.5", "2.5", None]).cast(pl.Decimal(10, 2)), "l": [[1], [2, 3], None], "s": [{"k": 1}] * 3,
+            "t": pl.Series([dt.datetime(2025, 1, 1, tzinfo=dt.UTC)] * 3), "b": [b"1", b"2", b"3"],
+            "f": [1.0, float("nan"), 2.0], "w": [dt.timedelta(seconds=90)] * 3,
+        }
+    )  # fmt: skip
+    frame.write_parquet(tmp_path / "x.parquet")
+    data = (tmp_path / "x.parquet").read_bytes()
+    result = run(ctx, "x.parquet", data, group_by="c", measure="d", measures=["sum"], formats=["csv", "pdf"])
+    assert result["columns"] == 8
+    assert csv_rows(ctx)[1:] == [["y", "2.5"], ["x", "1.5"]]
+    with pytest.raises(PermanentError, match=r"x\.parquet cannot be read as PARQUET"):
+        run(ctx, "x.parquet", data[: len(data) // 2])
+
+
+def test_workbook(ctx, tmp_path):
+    import xlsxwriter
+
+    path = tmp_path / "book.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("Sales")
+        book.add_worksheet("Other")
+        date = book.add_format({"num_format": "yyyy-mm-dd"})
+        for at, row in enumerate(
+            [["city", "n", "day"], ["Köln", 1, None], [None] * 3, ["Bonn", 2, None], ["Köln", "abc", None]]
+        ):
+            for place, value in enumerate(row):
+                if value is not None:
+                    sheet.write(at, place, value)
+                elif at and row[0]:
+                    sheet.write_datetime(at, place, dt.datetime(2025, 1, at), date)
+    with pytest.raises(PermanentError, match="Row 5: n is 'abc'"):
+        run(ctx, "book.xlsx", path.read_bytes(), measure="n")
+    result = run(
+        ctx, "book.xlsx", path.read_bytes(), group_by="city", measure="n", bad_values="missing", measures=["sum"]
+    )
+    assert result["rows"] == 3
+    assert [[name, float(n)] for name, n in csv_rows(ctx)[1:]] == [["Bonn", 2], ["Köln", 1]]
+    with pytest.raises(PermanentError, match="cannot be read as XLSX"):
+        run(ctx, "book.xlsx", b"no workbook")
+
+
+@pytest.fixture
+def people(db, django_user_model):
+    alice = django_user_model.objects.create_user("alice")
+    boss = django_user_model.objects.create_user("boss", is_staff=True)
+    now = timezone.now()
+    for n in range(6):
+        start = now - dt.timedelta(hours=n)
+        Job.objects.create(
+            kind="email" if n % 2 else "image", title=f"Job {n}", owner=boss if n == 5 else alice, queue="io",
+            state="SUCCESS",
+            created=start, started_at=start + dt.timedelta(seconds=2), finished_at=start + dt.timedelta(seconds=2 + n),
+        )  # fmt: skip
+    Job.objects.create(kind="email", title="Old", owner=alice, queue="io", created=now - dt.timedelta(days=20))
+
+
+def test_job_history_is_that_of_the_owner(people, tmp_path):
+    params = {"source": "jobs", "since": "7d", "formats": ["csv", "pdf"], "group_by": "kind", "measure": "took"}
+    ctx = RecordingContext(tmp_path, owner="alice")
+    assert MakeReport().run(params | {"measures": ["sum", "count"]}, ctx)["rows"] == 5
+    assert csv_rows(ctx) == [["kind", "sum of took", "rows"], ["image", "6.0", "3"], ["email", "4.0", "2"]]
+    assert MakeReport().run(params, RecordingContext(tmp_path, owner="boss"))["rows"] == 6
+    assert MakeReport().run(params | {"since": ""}, RecordingContext(tmp_path, owner="boss"))["rows"] == 7
+    with pytest.raises(PermanentError, match="No jobs were submitted in this time"):
+        MakeReport().run(params, RecordingContext(tmp_path, owner="nobody"))
+
+
+def test_job_history_by_time_needs_no_column(people, tmp_path):
+    ctx = RecordingContext(tmp_path, owner="boss")
+    assert MakeReport().run({"source": "jobs", "bucket": "day", "formats": ["csv"]}, ctx)["rows"] == 7
+    assert csv_rows(ctx)[0] == ["created by day", "rows"]

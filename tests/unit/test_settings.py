@@ -1,0 +1,112 @@
+"""Every environment variable is parsed, or refused with one line that names it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WRONG = [
+    ("PORT", "eighty", "a port from 1 to 65535"),
+    ("PORT", "0", "a port from 1 to 65535"),
+    ("PORT", "65536", "a port from 1 to 65535"),
+    ("BASE_URL", "ftp://example.org", "an http(s) URL"),
+    ("BASE_URL", "example.org", "an http(s) URL"),
+    ("DEBUG", "maybe", "true or false"),
+    ("TIME_ZONE", "Mars/Olympus", "a time zone such as"),
+    ("DATABASE_URL", "mysql://u:p@host/db", "postgresql://"),
+    ("DATABASE_URL", "postgresql://u:p@host:port/db", "postgresql://"),
+    ("REDIS_URL", "http://127.0.0.1", "redis://"),
+    ("REDIS_URL", "redis://127.0.0.1:many/0", "redis://"),
+    ("EMAIL_URL", "imap://host", "smtp://"),
+    ("EMAIL_URL", "smtp://:25", "smtp://"),
+    ("ALLOWED_SENDERS", "news@example.org, example.org", "addresses or @DOMAINs"),
+    ("STORAGE_URL", "s3://bucket", "file:///FOLDER"),
+    ("IO_POOL", "prefork", "eventlet, gevent or threads"),
+    ("IO_CONCURRENCY", "0", "a whole number from 1 to 10000"),
+    ("IO_CONCURRENCY", "many", "a whole number from 1 to 10000"),
+    ("CPU_CONCURRENCY", "-1", "a whole number from 1 to 1024"),
+    ("CPU_CONCURRENCY", "2.5", "a whole number from 1 to 1024"),
+    ("IO_PROCESSES", "0", "a whole number from 1 to 256"),
+    ("CPU_MAX_TASKS", "0", "a whole number from 1"),
+    ("CPU_MAX_MEMORY", "49", "megabytes from 50"),
+    ("LOOP_BLOCK_THRESHOLD", "49", "milliseconds from 50 to 60000"),
+    ("LOOP_BLOCK_MOVES", "-1", "a whole number, 0 for never"),
+    ("TRUSTED_PROXIES", "everybody", "addresses or networks"),
+    ("ALLOW_PRIVATE_URLS", "maybe", "true or false"),
+    ("RETENTION_DAYS", "forever", "a number of days"),
+    ("RETENTION_DAYS", "0", "a number of days"),
+]
+
+
+def settings(tmp_path, expression="None", **environment):
+    """Import the settings in a process of their own, and print an expression over them."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-c", f"from jobsite import settings as s; print(({expression}))"],
+        cwd=ROOT,
+        env={**inherited, "VAR_DIR": str(tmp_path), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("name", "value", "right"), WRONG)
+def test_a_wrong_value_stops_the_start_with_one_line(tmp_path, name, value, right):
+    refused = settings(tmp_path, **{name: value})
+    assert refused.returncode == 1
+    lines = refused.stderr.strip().splitlines()
+    assert len(lines) == 1, refused.stderr
+    assert lines[0].startswith(f"{name}={value!r} cannot be used: expected ")
+    assert right in lines[0]
+
+
+def test_a_var_dir_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    refused = settings(tmp_path, VAR_DIR=str(tmp_path / "file" / "below"))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("VAR_DIR=") and len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_empty_means_unset(tmp_path):
+    names = {name for name, _, _ in WRONG} | {"HOST", "SECRET_KEY", "ALLOWED_HOSTS", "DEFAULT_FROM_EMAIL"}
+    answer = settings(tmp_path, "s.PORT, s.IO_POOL, s.DEBUG, s.EMAIL_IS_CAUGHT", **dict.fromkeys(names, ""))
+    assert answer.stdout.strip() == "(8000, 'eventlet', False, True)", answer.stderr
+
+
+def test_the_secret_key_is_made_once_and_kept_private(tmp_path):
+    first, second = (settings(tmp_path, "s.SECRET_KEY").stdout for _ in range(2))
+    assert first == second and len(first.strip()) > 50
+    assert (tmp_path / "secret_key").stat().st_mode & 0o777 == 0o600
+    assert settings(tmp_path, "s.SECRET_KEY", SECRET_KEY="given").stdout.strip() == "given"
+
+
+def test_the_embedded_redis_is_found_through_var_dir_unless_one_is_named(tmp_path):
+    (tmp_path / "redis.url").write_text("redis://:secret@127.0.0.1:7777/0\n")
+    assert settings(tmp_path, "s.REDIS_URL").stdout.strip() == "redis://:secret@127.0.0.1:7777/0"
+    assert settings(tmp_path, "s.REDIS_URL", REDIS_URL="redis://r/1").stdout.strip() == "redis://r/1"
+
+
+def test_a_mail_server_is_taken_apart(tmp_path):
+    expression = "s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_HOST_USER, s.EMAIL_HOST_PASSWORD, s.EMAIL_USE_SSL"
+    answer = settings(tmp_path, expression, EMAIL_URL="smtps://me%40example.org:p%2Fw@mail.example.org")
+    assert answer.stdout.strip() == "('mail.example.org', 465, 'me@example.org', 'p/w', True)"
+
+
+READ = set(re.findall(r'env\(\s*"(\w+)"', (ROOT / "jobsite" / "settings.py").read_text()))
+
+
+def test_every_variable_that_can_be_wrong_is_tried_here():
+    any_text = {"HOST", "SECRET_KEY", "ALLOWED_HOSTS", "DEFAULT_FROM_EMAIL", "VAR_DIR"}
+    assert {name for name, _, _ in WRONG} == READ - any_text
+
+
+def test_the_readme_names_every_variable():
+    told = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.M))
+    assert told == READ | {"JOBSITE_ADMIN_PASSWORD"}
