@@ -56,5 +56,7 @@ class Steering(bootsteps.StartStopStep):
             elif queue not in paused and queue in self._stopped:
                 consumer.add_task_queue(queue)
                 self._stopped.remove(queue)
-        process.paused = tuple(queue for queue in process.queues if queue in self._stopped)
+        # Of the channel, not of the wish: a channel that is being read puts the stop off to the end of its read, and
+        # a message may come in by then.
+        process.paused = tuple(self._stopped.intersection(process.queues).difference(channel.active_queues))
         process.concurrency = consumer.pool.num_processes or process.concurrency
