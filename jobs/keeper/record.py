@@ -4,14 +4,12 @@ import json
 import logging
 from typing import Any
 
-from django.db import transaction
-
 from jobs.core.redaction import masked
 from jobs.core.search_words import add_words, words_for
 from jobs.core.states import FINAL, State
 from jobs.keeper import write
 from jobs.keeper.plan import AttemptChange, JobChange, Plan
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, Job, writing
 from jobs.models.job import Via
 from jobs.wire import celery_result, events, keys, scripts
 from jobs.wire.connection import redis_client
@@ -36,7 +34,7 @@ def record(batch: list[Event]) -> None:
     telling = [event for event in batch if event.type != events.PROGRESS]
     if not telling:
         return
-    with transaction.atomic():
+    with writing.write():
         plan = _load(telling)
         for event in telling:
             plan.apply(event)

@@ -4,12 +4,12 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db import transaction
 from django_celery_results.models import TaskResult
 
 from jobs.core.states import FINAL
 from jobs.models.artifact import Artifact
 from jobs.models.job import Job
+from jobs.models.writing import write
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def forget_jobs(seqs: Iterable[int]) -> Freed:
 
     A job that was started again meanwhile stays.
     """
-    with transaction.atomic():
+    with write():
         ended = Job.objects.select_for_update().filter(seq__in=list(seqs), state__in=FINAL)
         ids = dict(ended.values_list("seq", "id"))
         sizes = dict(Artifact.objects.filter(job__in=ids).values_list("path", "size"))
@@ -45,7 +45,7 @@ def forget_jobs(seqs: Iterable[int]) -> Freed:
 
 def forget_files(seqs: Iterable[int]) -> Freed:
     """Delete the files of ended jobs, which stay themselves, in one transaction."""
-    with transaction.atomic():
+    with write():
         ended = Job.objects.select_for_update().filter(seq__in=list(seqs), state__in=FINAL)
         theirs = Artifact.objects.filter(job__in=list(ended.values_list("seq", flat=True)))
         sizes = dict(theirs.values_list("path", "size"))

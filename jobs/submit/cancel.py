@@ -3,12 +3,12 @@
 import contextlib
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from jobs.core.errors import Conflict
 from jobs.core.states import FINAL, State
 from jobs.models import Attempt, AuditEntry, Job
+from jobs.models.writing import write
 from jobs.submit.live import wait_for_record
 from jobs.wire import celery_result, events, keys, scripts
 from jobs.wire.connection import breaker, redis_client
@@ -21,7 +21,7 @@ def cancel(job: Job, user: Any = None, via: str = "form") -> Job:
     """
     wait_for_record(job)
     now = timezone.now()
-    with transaction.atomic():
+    with write():
         # Conditional, so that a job which ends at this moment keeps its true end.
         wished = (
             Job.objects.filter(pk=job.pk)
@@ -68,7 +68,7 @@ def _ask(job: Job) -> str:
 def revoke_unclaimed(job: Job) -> None:
     """End in SQL what no worker has: the WHERE leaves a job alone that was claimed meanwhile."""
     now = timezone.now()
-    with transaction.atomic():
+    with write():
         ended = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=[State.PENDING, State.RETRY]).update(
             state=State.REVOKED, finished_at=now, changed=now, next_check_at=None
         )

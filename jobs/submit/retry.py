@@ -13,6 +13,7 @@ from jobs.core.fields import UploadField
 from jobs.core.redaction import holds_mask
 from jobs.core.states import SHOWN, State, shown_as
 from jobs.models import AuditEntry, Job
+from jobs.models.writing import write
 from jobs.submit.foreign import rerun_task
 from jobs.submit.live import live_state, wait_for_record
 from jobs.submit.submit import UNCONFIRMED_AFTER, is_held, publish_now, submit
@@ -38,7 +39,7 @@ def retry(job: Job, user: Any = None, via: str = "form") -> Job:
 
 def _again(job: Job, user: Any, via: str) -> Job:
     now = timezone.now()
-    with transaction.atomic():
+    with write():
         # Of two people who press at once, one UPDATE finds the state; the other's WHERE no longer matches.
         again = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=[State.FAILURE, State.REVOKED]).update(
             state=State.PENDING,

@@ -19,13 +19,13 @@ from jobs.core.search_words import words_for
 from jobs.core.states import UNFINISHED
 from jobs.models import Artifact, AuditEntry, Job
 from jobs.models.job import Via, new_id
+from jobs.models.writing import write
 from jobs.submit import files as stored
 from jobs.submit import quota
 from jobs.submit.insert import insert, insert_many
 from jobs.submit.messages import message_for
 from jobs.submit.offenders import pool_of
 from jobs.submit.validate import bind, cleaned, to_json, uploads
-from jobs.submit.writing import write
 from jobs.wire.publish import publish
 
 log = logging.getLogger(__name__)
