@@ -108,6 +108,7 @@ class Job(models.Model):
             models.Index(fields=["kind", "-created", "-seq"], name="job_kind"),
             models.Index(fields=["owner", "-created", "-seq"], name="job_owner"),
             models.Index(fields=["schedule", "-seq"], name="job_schedule", condition=Q(schedule__isnull=False)),
+            models.Index(fields=["schedule", "state"], name="job_schedule_state", condition=Q(schedule__isnull=False)),
             models.Index(
                 fields=["kind", "priority", "seq"],
                 name="job_held",
