@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Value
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
 from jobs.core.signature import longest_part
-from jobs.models import Job
+from jobs.core.states import State
+from jobs.models import AuditEntry, IgnoredFailure, Job
 
 #: What groups are counted over, shortest first; the longest is how far back the page looks.
 SPANS = {
@@ -36,6 +37,7 @@ class Group:
     newest: int
     kinds: list[str] = field(default_factory=list)
     sample: Job | None = None
+    ignored_at: datetime | None = None
 
     @property
     def total(self) -> int:
@@ -57,6 +59,8 @@ class Groups:
     """The groups that failed last first; `looked_back_to` where there were more failures than are looked at."""
 
     groups: list[Group]
+    #: Those of which nothing has failed since somebody chose to ignore them.
+    ignored: list[Group]
     looked_back_to: datetime | None = None
 
 
@@ -68,16 +72,45 @@ def groups(now: datetime | None = None) -> Groups:
     found: dict[str, Group] = {}
     for row in _counted(now, since):
         _add(found, row)
-    chosen = sorted(found.values(), key=lambda group: group.last, reverse=True)[:MOST_GROUPS]
-    samples = Job.objects.defer("params", "search").in_bulk([group.newest for group in chosen])
-    for group in chosen:
+    for ignored in IgnoredFailure.objects.filter(at__gte=since):
+        if (group := found.get(ignored.signature)) and group.last <= ignored.at:
+            group.ignored_at = ignored.at
+    newest_first = sorted(found.values(), key=lambda group: group.last, reverse=True)
+    shown = [group for group in newest_first if group.ignored_at is None][:MOST_GROUPS]
+    hidden = [group for group in newest_first if group.ignored_at][:MOST_GROUPS]
+    samples = Job.objects.defer("params", "search").in_bulk([group.newest for group in shown + hidden])
+    for group in shown + hidden:
         group.sample = samples.get(group.newest)
-    return Groups(chosen, since if beyond else None)
+    return Groups(shown, hidden, since if beyond else None)
 
 
 def of_signature(signature: str, now: datetime | None = None) -> QuerySet[Job]:
     """A group's jobs, newest first."""
     return _failed(now or timezone.now()).filter(signature=signature).order_by("-finished_at")
+
+
+def failed_since(moment: datetime, look: int) -> QuerySet[Job]:
+    """Failed jobs that were created since `moment` and are not ignored; of the newest `look` where some are."""
+    failed = Job.objects.filter(state=State.FAILURE, created__gte=moment)
+    if not IgnoredFailure.objects.exists():
+        return failed
+    newest = failed.order_by("-created", "-seq").values("seq")[:look]
+    ignored = IgnoredFailure.objects.filter(signature=OuterRef("signature"), at__gte=OuterRef("finished_at"))
+    return Job.objects.filter(~Exists(ignored), seq__in=newest)
+
+
+def ignore(signature: str, user: Any) -> None:
+    """Hide a group until a job fails of the same cause again."""
+    IgnoredFailure.objects.update_or_create(signature=signature, defaults={"at": timezone.now(), "user": user})
+    AuditEntry.record(user, "ignore group", target=signature, via="form")
+
+
+def heed(signature: str, user: Any) -> bool:
+    """Show an ignored group again; whether it was ignored."""
+    deleted, _ = IgnoredFailure.objects.filter(signature=signature).delete()
+    if deleted:
+        AuditEntry.record(user, "show group again", target=signature, via="form")
+    return bool(deleted)
 
 
 def _failed(now: datetime) -> QuerySet[Job]:

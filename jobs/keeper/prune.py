@@ -7,7 +7,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from jobs.core.states import FINAL
-from jobs.models import Artifact, AuditEntry, Job, Throughput, Timing
+from jobs.models import Artifact, AuditEntry, IgnoredFailure, Job, Throughput, Timing
 from jobs.models.forget import delete_unnamed, forget_jobs
 
 #: Jobs of one transaction: other writers of SQLite wait for it (LINE 17).
@@ -34,6 +34,7 @@ def step() -> int:
     AuditEntry.objects.filter(at__lt=before, job=None).delete()
     Throughput.objects.filter(minute__lt=before).delete()
     Timing.objects.filter(minute__lt=timezone.now() - TIMINGS_KEPT).delete()
+    IgnoredFailure.objects.filter(at__lt=before).delete()
     _drop_unused_uploads()
     return deleted
 

@@ -3,6 +3,7 @@
 from jobs.models.artifact import Artifact
 from jobs.models.attempt import Attempt
 from jobs.models.audit import AuditEntry
+from jobs.models.ignored import IgnoredFailure
 from jobs.models.incident import Incident
 from jobs.models.job import Job
 from jobs.models.lease import Lease
@@ -10,21 +11,27 @@ from jobs.models.ledger import LedgerEntry
 from jobs.models.logline import LogLine
 from jobs.models.mail import Mail
 from jobs.models.schedule import Schedule
+from jobs.models.suppression import Suppression
 from jobs.models.throughput import Throughput, Timing
 from jobs.models.token import ApiToken
+from jobs.models.view import ChosenColumns, SavedView
 
 __all__ = [
     "ApiToken",
     "Artifact",
     "Attempt",
     "AuditEntry",
+    "ChosenColumns",
+    "IgnoredFailure",
     "Incident",
     "Job",
     "Lease",
     "LedgerEntry",
     "LogLine",
     "Mail",
+    "SavedView",
     "Schedule",
+    "Suppression",
     "Throughput",
     "Timing",
 ]

@@ -8,13 +8,15 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from jobs.browse.failures import failed_since
 from jobs.core.access import is_operator
-from jobs.core.states import State
-from jobs.models import Job, Schedule
+from jobs.models import Schedule
 
 OPERATE = "Operate"
 #: Failures are counted up to here: beyond it the exact figure costs more than it tells.
 COUNT_CAP = 99
+#: So many failures are looked at for those that nobody ignores.
+COUNTED = 1_000
 
 
 @dataclass(frozen=True)
@@ -84,5 +86,5 @@ def _resolved(item: Item, request: HttpRequest) -> Item | None:
 def _failures() -> str:
     """How many jobs of the last 24 hours failed: "", "3", "99+"."""
     since = timezone.now() - timedelta(days=1)
-    count = Job.objects.filter(state=State.FAILURE, created__gte=since)[: COUNT_CAP + 1].count()
+    count = failed_since(since, COUNTED)[: COUNT_CAP + 1].count()
     return f"{COUNT_CAP}+" if count > COUNT_CAP else str(count or "")

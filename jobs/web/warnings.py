@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
+from django.urls import reverse
 from django.utils import timezone
 
+from jobs.browse.failures import failed_since
 from jobs.core.kind import POOLS
 from jobs.core.states import State
 from jobs.fleet.pause import Pause, paused_queues
@@ -23,7 +25,7 @@ CAP = 10_000
 
 @dataclass(frozen=True)
 class Alert:
-    """state: the key of the state whose colours it has. url, action: what to do, where a page can do it."""
+    """state: the key of the state whose colours it has. url, action: what to do about it; by POST where `at_once`."""
 
     state: str
     what: str
@@ -31,15 +33,12 @@ class Alert:
     since: datetime | None = None
     url: str = ""
     action: str = ""
+    at_once: bool = False
 
 
 def waiting_now(now: datetime) -> QuerySet[Job]:
     """Jobs that could start at once."""
     return Job.objects.filter(state=State.PENDING).exclude(due_at__gt=now)
-
-
-def failed_since(moment: datetime) -> QuerySet[Job]:
-    return Job.objects.filter(state=State.FAILURE, created__gte=moment)
 
 
 def capped(jobs: QuerySet[Job]) -> int:
@@ -57,8 +56,9 @@ def all_warnings(now: datetime | None = None) -> list[Alert]:
         served, paused = breaker.call(_served_queues), paused_queues()
     except ConnectionError:
         hold = Alert(
-            "retrying", "Work is on hold: Redis does not answer.", "New jobs are kept and start by themselves."
-        )
+            "retrying", "Work is on hold: Redis does not answer.", "New jobs are kept and start by themselves.",
+            url="/readyz", action="What answers",
+        )  # fmt: skip
         return [hold, *_failures(now)]
     return [*_paused(paused, now), *_unserved(served | set(paused), now), *_failures(now)]
 
@@ -81,7 +81,8 @@ def _paused(paused: dict[str, Pause], now: datetime) -> list[Alert]:
             found.append(
                 Alert(
                     "retrying", f"The queue {queue} is paused{by}: {counted(count)} waiting.", since=pause.since,
-                    url=page_url("workers"), action="Workers & queues",
+                    url=reverse("queue-act", args=[queue, "resume"]), action="Resume",
+                    at_once=True,
                 )
             )  # fmt: skip
     return found
@@ -102,13 +103,15 @@ def _unserved(served: set[str], now: datetime) -> list[Alert]:
                 "retrying",
                 f"No worker listens to {queue}: {counted(count)} waiting{waits}.",
                 f"Run manage.py worker {queue}.",
+                url=page_url("workers"),
+                action="Workers & queues",
             )
         )
     return found
 
 
 def _failures(now: datetime) -> list[Alert]:
-    failed = failed_since(now - RECENT)
+    failed = failed_since(now - RECENT, CAP + 1)
     count = capped(failed)
     if not count:
         return []

@@ -13,7 +13,8 @@ from jobs.browse import failures
 from jobs.browse.filters import JobFilter
 from jobs.browse.page import page as jobs_page
 from jobs.core.signature import signature_of
-from jobs.models import AuditEntry, Job
+from jobs.models import AuditEntry, IgnoredFailure, Job
+from jobs.web.nav import nav_for
 from jobs.web.pages import failures as failures_page
 from tests.unit.job_rows import alice, bob, make_job, olga, users  # noqa: F401
 
@@ -34,12 +35,17 @@ def see(client, user):
     return answer.content.decode()
 
 
+def act(client, action, job):
+    """Press a button of the job's group."""
+    return client.post("/failures/act", {"action": action, "signature": job.signature}, follow=True)
+
+
 def test_submitters_do_not_find_it(client, alice):  # noqa: F811
     job = failed(owner=alice)
     assert client.get("/failures").url.startswith("/login")
     client.force_login(alice)
     assert client.get("/failures").status_code == 404
-    assert client.post("/failures/retry", {"signature": job.signature}).status_code == 404
+    assert act(client, "retry", job).status_code == 404
     job.refresh_from_db()
     assert job.state == "FAILURE"
 
@@ -127,14 +133,14 @@ def test_a_group_is_started_again_and_nothing_else(client, olga):  # noqa: F811
     group = [failed("timed out after 1 s"), failed("timed out after 2 s")]
     other = failed("disk full", "OSError")
     client.force_login(olga)
-    page = client.post("/failures/retry", {"signature": group[0].signature}, follow=True).content.decode()
+    page = act(client, "retry", group[0]).content.decode()
     assert "2 jobs started again." in page
     states = dict(Job.objects.values_list("pk", "state"))
     assert states == {group[0].pk: "PENDING", group[1].pk: "PENDING", other.pk: "FAILURE"}
     assert AuditEntry.objects.filter(action="retry").count() == 2
     entry = AuditEntry.objects.get(action="retry group")
     assert (entry.target, entry.detail["started"]) == (group[0].signature, 2)
-    page = client.post("/failures/retry", {"signature": group[0].signature}, follow=True).content.decode()
+    page = act(client, "retry", group[0]).content.decode()
     assert "None of them is failed any more." in page
 
 
@@ -142,10 +148,56 @@ def test_one_press_is_bounded_and_says_that_there_are_more(client, olga, monkeyp
     monkeypatch.setattr(failures_page, "MOST_RETRIED", 2)
     jobs = [failed(ago=ago) for ago in (10, 20, 30)]
     assert "Retry newest 2" in see(client, olga)
-    page = client.post("/failures/retry", {"signature": jobs[0].signature}, follow=True).content.decode()
+    page = act(client, "retry", jobs[0]).content.decode()
     assert "2 jobs started again. There are more" in page
     jobs[2].refresh_from_db()
     assert jobs[2].state == "FAILURE"
+
+
+def test_an_ignored_group_is_hidden_until_it_recurs(client, olga):  # noqa: F811
+    job, other = failed(ago=100), failed("disk full", "OSError", ago=200)
+    client.force_login(olga)
+    assert "is ignored until it recurs" in act(client, "ignore", job).content.decode()
+    found = failures.groups()
+    assert [[group.signature for group in part] for part in (found.groups, found.ignored)] == [
+        ["OSError: disk full"],
+        [job.signature],
+    ]
+    assert "Ignored until they recur: 1" in see(client, olga)
+    failed("timed out after 7 s", ago=-1)
+    found = failures.groups()
+    assert [group.total for group in found.groups] == [2, 1] and not found.ignored
+    entries = AuditEntry.objects.filter(action="ignore group").values_list("user__username", "target")
+    assert list(entries) == [("olga", job.signature)] and other.signature in see(client, olga)
+
+
+def test_an_ignored_group_is_shown_again_on_request(client, olga):  # noqa: F811
+    job = failed()
+    client.force_login(olga)
+    act(client, "ignore", job)
+    assert "Nothing failed in 7 days but what is ignored." in see(client, olga)
+    assert "is shown again" in act(client, "heed", job).content.decode()
+    assert [group.signature for group in failures.groups().groups] == [job.signature]
+    assert AuditEntry.objects.filter(action="show group again", target=job.signature).exists()
+    assert "There is no such failure any more." in act(client, "heed", job).content.decode()
+
+
+def test_what_did_not_fail_is_not_ignored(client, olga):  # noqa: F811
+    client.force_login(olga)
+    answer = client.post("/failures/act", {"action": "ignore", "signature": "Nonsense"}, follow=True)
+    assert "There is no such failure any more." in answer.content.decode()
+    assert not IgnoredFailure.objects.exists()
+
+
+def test_what_is_ignored_is_neither_counted_in_the_nav_nor_a_warning(client, olga):  # noqa: F811
+    old = failed(ago=50)
+    failed("disk full", "OSError")
+    client.force_login(olga)
+    assert "2 jobs failed in 24 hours." in client.get("/").content.decode()
+    act(client, "ignore", old)
+    page = client.get("/").content.decode()
+    assert "1 job failed in 24 hours." in page and "disk full" in page and "timed out" not in page
+    assert [item.count for item in nav_for(client.get("/").wsgi_request) if item.name == "failures"] == ["1"]
 
 
 def test_nothing_failed_is_said(client, olga):  # noqa: F811

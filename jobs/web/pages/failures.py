@@ -1,4 +1,4 @@
-"""The page Failures: what fails, grouped by cause, and the button that starts a group again."""
+"""The page Failures: what fails, grouped by cause; a group is started again or ignored until it recurs."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -28,6 +28,7 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         "spans": list(failures.SPANS),
         "rows": [_row(group) for group in found.groups],
+        "ignored": [_row(group) for group in found.ignored],
         "looked_back_to": found.looked_back_to,
         "is_cut": len(found.groups) == failures.MOST_GROUPS,
         "days": failures.LOOKBACK.days,
@@ -48,9 +49,24 @@ def _row(group: Group) -> dict[str, Any]:
 
 @operators_only
 @require_POST
-def retry(request: HttpRequest) -> HttpResponse:
-    """Start a group's jobs again, the newest first, each through the door that every retry takes."""
+def act(request: HttpRequest) -> HttpResponse:
+    """Retry a group, ignore it, or show an ignored one again."""
     signature = request.POST.get("signature", "")
+    match request.POST.get("action"):
+        case "retry":
+            _retry(request, signature)
+        case "ignore" if failures.of_signature(signature).exists():
+            failures.ignore(signature, request.user)
+            messages.success(request, f"{signature} is ignored until it recurs.")
+        case "heed" if failures.heed(signature, request.user):
+            messages.success(request, f"{signature} is shown again.")
+        case _:
+            messages.warning(request, "There is no such failure any more.")
+    return HttpResponseRedirect(reverse("failures"))
+
+
+def _retry(request: HttpRequest, signature: str) -> None:
+    """Start a group's jobs again, the newest first, each through the door that every retry takes."""
     chosen = list(failures.of_signature(signature).select_related("owner")[: MOST_RETRIED + 1])
     started = moved = 0
     for job in chosen[:MOST_RETRIED]:
@@ -66,7 +82,6 @@ def retry(request: HttpRequest) -> HttpResponse:
     if moved or not chosen:
         left = f"{_jobs(moved)} had been started already." if moved else "None of them is failed any more."
         messages.warning(request, left)
-    return HttpResponseRedirect(reverse("failures"))
 
 
 def _jobs(number: int) -> str:
@@ -75,5 +90,5 @@ def _jobs(number: int) -> str:
 
 urlpatterns = [
     path("failures", page, name="failures"),
-    path("failures/retry", retry, name="failures-retry"),
+    path("failures/act", act, name="failures-act"),
 ]
