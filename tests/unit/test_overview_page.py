@@ -1,15 +1,18 @@
 """What the overview tells of what comes and what went."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
+from jobs.core.buckets import bucket_of, middle_of
 from jobs.fleet import pause
-from jobs.models import Schedule, Throughput
+from jobs.models import Schedule, Throughput, Timing
 from jobs.schedules.agenda import MOST_LINES, agenda
-from jobs.web.pages.chart import HEIGHT, per_minute
+from jobs.web import words
+from jobs.web.pages.chart import HEIGHT, durations, per_minute
 from tests.unit.job_rows import make_job, olga, users  # noqa: F401
 
 pytestmark = pytest.mark.django_db
@@ -72,13 +75,37 @@ def test_bars_stand_on_each_other_and_the_running_minute_is_open():
     assert per_minute(NOW + timedelta(hours=3)) is None
 
 
+def test_durations_are_two_lines_on_one_scale_with_gaps():
+    for minutes, seconds in ((0, 0.5), (1, 0.5), (2, 5), (4, 50)):
+        at = NOW - timedelta(minutes=minutes)
+        Timing.objects.create(minute=at, measure="run", bucket=bucket_of(seconds), number=1)
+    chart = durations("run", NOW)
+    assert chart["marks"] == ["1 min", "10 s", "1 s", "0.1 s"] and chart["grid"] == [72, 48, 24, 0]
+    assert re.fullmatch(r"M554 [\d.]+h0M574 [\d.]+L584 [\d.]+h0", chart["half"]["closed"])
+    assert re.fullmatch(r"M584 ([\d.]+)L594 \1", chart["half"]["open"])
+    assert [column["x"] for column in chart["columns"]] == [550, 570, 580, 590]
+    assert "half within" in chart["columns"][0]["text"]
+    assert durations("wait", NOW) is None
+
+
+def test_durations_beyond_the_scale_stay_on_its_edge():
+    for minutes, seconds in ((1, 0.001), (2, 5_000_000)):
+        at = NOW - timedelta(minutes=minutes)
+        Timing.objects.create(minute=at, measure="wait", bucket=bucket_of(seconds), number=1)
+    chart = durations("wait", NOW)
+    assert chart["half"]["closed"] == f"M574 0.0L584 {HEIGHT}.0h0"
+    assert (chart["marks"][0], chart["marks"][-1]) == ("100 h", "0.1 s") and chart["half_of_all"] == "0.1 s"
+
+
 def test_the_page_shows_both_without_inline_styles(client, olga):  # noqa: F811
     now = timezone.now()
     Throughput.objects.create(minute=now.replace(second=0, microsecond=0), queue="io", finished=3, failed=1)
+    Timing.objects.create(minute=now.replace(second=0, microsecond=0), measure="run", bucket=bucket_of(12), number=1)
     schedule("Nightly", now + timedelta(hours=3), crontab=cron(hour="2", minute="30"))
     client.force_login(olga)
     page = client.get("/").content.decode()
     assert "Next 24 hours" in page and "Nightly" in page
+    assert f"95% within {words.duration(middle_of(bucket_of(12)))}" in page
     assert "3 ended well, 1 failed" in page and "<rect" in page and "style=" not in page
 
 
@@ -88,4 +115,5 @@ def test_a_paused_queue_is_a_warning_only_while_something_waits(client, olga):  
     assert "is paused" not in client.get("/").content.decode()
     make_job(state="PENDING", kind="image", queue="cpu")
     page = client.get("/").content.decode()
+    assert 'action="/workers/queues/cpu/resume"' in page
     assert "The queue cpu is paused by olga: 1 waiting." in page and "No worker listens to cpu" not in page

@@ -11,6 +11,7 @@ from django.urls import path
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from jobs.browse.failures import failed_since
 from jobs.browse.live import overlay
 from jobs.core.access import is_operator
 from jobs.core.registry import all_kinds
@@ -18,8 +19,8 @@ from jobs.core.states import State
 from jobs.models import Job
 from jobs.schedules.agenda import agenda
 from jobs.web import words
-from jobs.web.pages.chart import per_minute
-from jobs.web.warnings import RECENT, all_warnings, capped, counted, failed_since, waiting_now
+from jobs.web.pages.chart import durations, per_minute
+from jobs.web.warnings import CAP, RECENT, all_warnings, capped, counted, waiting_now
 
 RUNNING_SHOWN = 20
 FAILED_SHOWN = 10
@@ -45,14 +46,15 @@ def state_of_all(now: datetime) -> dict[str, Any]:
     waiting, running = waiting_now(now), Job.objects.filter(state=State.STARTED)
     oldest = waiting.order_by("created", "seq").first()
     waits = now - (oldest.due_at or oldest.created) if oldest else None
-    warnings = all_warnings(now)
+    warnings, failed = all_warnings(now), failed_since(now - RECENT, CAP + 1)
     return {
         "sentence": sentence(capped(running), capped(waiting), waits, len(warnings)),
         "warnings": warnings,
         "running": with_progress(running.select_related("owner").order_by("-created", "-seq")[:RUNNING_SHOWN]),
-        "failed": failed_since(now - RECENT).select_related("owner").order_by("-created", "-seq")[:FAILED_SHOWN],
+        "failed": failed.select_related("owner").order_by("-created", "-seq")[:FAILED_SHOWN],
         "agenda": agenda(now),
         "chart": per_minute(now),
+        "durations": [chart for measure in ("wait", "run") if (chart := durations(measure, now))],
         "is_first_run": not Job.objects.exists(),
     }
 
