@@ -9,7 +9,7 @@ from django.forms.boundfield import BoundField
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from jobs.core.fields import SecretField, UploadField
+from jobs.core.fields import SecretField, TrialField, UploadField
 from jobs.models import Artifact
 
 #: Browsers' own inputs, with the one format that they read and send.
@@ -84,13 +84,19 @@ def plain_spoken(form: forms.Form) -> forms.Form:
 
 
 def sections(form: forms.BaseForm) -> list[Section]:
-    """The visible fields: those of no fieldset first, then the fieldsets that the Form declares."""
+    """The fields to fill in: those of no fieldset first, then the fieldsets that the Form declares."""
     declared: Iterable[tuple[str, Iterable[str]]] = getattr(form, "fieldsets", ())
     titles = {name: title for title, names in declared for name in names}
     found = {"": Section("")} | {title: Section(title) for title, _ in declared}
     for bound in form.visible_fields():
-        found[titles.get(bound.name, "")].fields.append(bound)
+        if not isinstance(bound.field, TrialField):
+            found[titles.get(bound.name, "")].fields.append(bound)
     return [section for section in found.values() if section.fields]
+
+
+def trials(form: forms.BaseForm) -> list[BoundField]:
+    """The fields that are buttons on a page where a job is submitted."""
+    return [bound for bound in form.visible_fields() if isinstance(bound.field, TrialField)]
 
 
 def upload_fields(form: forms.BaseForm) -> dict[str, UploadField]:

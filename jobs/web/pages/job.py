@@ -26,7 +26,7 @@ from jobs.core.redaction import masked
 from jobs.core.states import State, shown_as
 from jobs.foreign.task import task_named
 from jobs.models import Attempt, Job
-from jobs.web.pages import artifacts, job_words
+from jobs.web.pages import artifacts, job_words, offers
 from jobs.web.pages.result import shown
 from jobs.web.pages.rows import Row
 from jobs.web.pages.traceback import pieces
@@ -97,6 +97,7 @@ def _live_context(request: HttpRequest, seen: Seen) -> dict[str, Any]:
     return {
         "job": job,
         "row": row,
+        "offers": offers.offers_of(job, request.user),
         # Until SQL has the end, too, the page asks again: files and log come with it.
         "recorded": job.is_final and seen.live is None,
         "reachable": seen.reachable,
@@ -226,6 +227,7 @@ urlpatterns = [
     path("jobs/<path:job_id>/pause", _act(submit.pause, "Pausing."), name="job-pause"),
     path("jobs/<path:job_id>/resume", _act(submit.resume, "It goes on."), name="job-resume"),
     path("jobs/<path:job_id>/retry", _act(submit.retry, "Started again."), name="job-retry"),
+    path("jobs/<path:job_id>/offer", offers.take, name="job-offer"),
     path("jobs/<path:job_id>/artifacts/<str:artifact_id>", artifacts.artifact, name="artifact"),
     path("jobs/<path:job_id>/outputs.zip", artifacts.outputs, name="outputs"),
     path("jobs/<path:job_id>/", job, name="job"),

@@ -20,7 +20,7 @@ from jobs.foreign.task import all_tasks
 from jobs.models import Job
 from jobs.submit import rerun, submit
 from jobs.web import uploads
-from jobs.web.forms import dressed, initial_from, plain_spoken, sections, upload_fields, with_kept
+from jobs.web.forms import dressed, initial_from, plain_spoken, sections, trials, upload_fields, with_kept
 from jobs.web.pages.new_options import Options
 from jobs.web.pages.new_preview import show, what_will_happen
 
@@ -108,7 +108,10 @@ def _bound(request: HttpRequest, kind: type[Kind], source: Job | None) -> tuple[
 
 def _submit(request: HttpRequest, kind: type[Kind], form: forms.Form, options: Options, source: Job | None) -> Job:
     uploads.rewind(form.files)
-    chosen = options.chosen() | {"idempotency_key": request.POST.get("key", "")[:64] or None}
+    # A trial is not yet what the form is for: the browser's way back leads to the same page, and from it to the whole.
+    pressed = "".join(f" {field.html_name}" for field in trials(form) if field.html_name in request.POST)
+    key = request.POST.get("key", "")[:64]
+    chosen = options.chosen() | {"idempotency_key": f"{key}{pressed}" if key else None}
     if source:
         return rerun(source, request.user, form.data, form.files, via="form", **chosen)
     return submit(kind, form.data, files=form.files, user=request.user, via="form", **chosen)
@@ -126,6 +129,7 @@ def _page(request: HttpRequest, kind: type[Kind], form: forms.Form, options: Opt
         "form": with_kept(dressed(form), kept),
         "options": dressed(options, marks=False),
         "sections": sections(form),
+        "trials": trials(form),
         "preview_url": reverse("new-preview", args=[kind.slug]),
         "upload_url": reverse("new-upload", args=[kind.slug]),
         "source": source,
