@@ -8,7 +8,7 @@ from collections.abc import Callable
 import redis
 from django.db import DatabaseError, connection
 
-from jobs.keeper import dispatch, prune, rescue
+from jobs.keeper import dispatch, prune, rescue, suppression
 from jobs.keeper.admit import Admission
 from jobs.keeper.epoch import Epoch
 from jobs.keeper.stream import BATCH, Reader
@@ -18,7 +18,7 @@ from jobs.wire.connection import UNREACHABLE, redis_client
 log = logging.getLogger(__name__)
 
 #: [s] between turns of each duty.
-DISPATCH_EVERY, RESCUE_EVERY, EPOCH_EVERY, PRUNE_EVERY = 0.25, 2.0, 2.0, 600.0
+DISPATCH_EVERY, RESCUE_EVERY, EPOCH_EVERY, SUPPRESSION_EVERY, PRUNE_EVERY = 0.25, 2.0, 2.0, 2.0, 600.0
 #: [s] that the reader waits for events, and so the longest pause between turns.
 WAIT = 0.2
 
@@ -69,6 +69,7 @@ class Keeper:
         recorded = self._reader.step(WAIT)
         self._every("epoch", EPOCH_EVERY, lambda: self._epoch.look(redis_client()))
         self._every("rescue", RESCUE_EVERY, lambda: rescue.step(self._watch))
+        self._every("suppression", SUPPRESSION_EVERY, suppression.step)
         if recorded < BATCH:
             # Behind with recording, SQL does not know what was published: dispatch would send it twice.
             self._every(

@@ -1,6 +1,5 @@
 """Send email: one message, or one for each row of a recipients file."""
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -16,18 +15,25 @@ from jobs.core.errors import PermanentError
 from jobs.core.fields import MB, FileRef, UploadField, size_in_words
 from jobs.core.kind import Context, Kind
 from jobs.core.retry import Exponential, Retry
-from jobs.kinds._email import mailing, senders, template, workbook
+from jobs.kinds._email import dry_run, mailing, senders, suppression, template, workbook
 from jobs.kinds._email.addresses import CONTROL, AddressesField, AddressField, parse
-from jobs.kinds._email.book import Book, TemporaryFailure, rows_as_json
+from jobs.kinds._email.book import Book, TemporaryFailure
 from jobs.kinds._email.conversation import Conversation, Unreachable
-from jobs.kinds._email.letters import Composer, Letter, letters_of, sender_of, subject_of, wire_format
+from jobs.kinds._email.letters import (
+    Composer,
+    Letter,
+    leave_out,
+    letters_of,
+    letters_to,
+    sender_of,
+    subject_of,
+    wire_format,
+)
 from jobs.kinds._email.pace import Pace
 
 LEAVE_OUT, REFUSE = "leave_out", "refuse"
 #: Of all attachments together: encoded they stay below the 25 MB that mail servers commonly take.
 MAX_ATTACHED = 18 * MB
-#: Messages that a dry run shows, and the size of each body in the result [bytes of JSON]; the .eml files hold all.
-DRY_RUN_MESSAGES, DRY_RUN_BODY = 3, 8_000
 FIELDS_HELP = "{{ first_name }} takes that column of the recipients file, {{ first_name|friend }} fills blank cells."
 
 
@@ -127,6 +133,10 @@ class EmailForm(Kind.Form):
         if not data["recipients"]:
             if not data["to"]:
                 self.add_error("to", "Name at least one address, or give a recipients file.")
+            else:
+                letters, suppressed = _unsuppressed(letters_of({"cc": [], "bcc": [], **data}, None)[0])
+                if not letters:
+                    self.add_error("to", f"Nobody is left to write to. {mailing.in_words(suppressed)}.")
             self._check_fields(data, None, "")
             return
         for name in ("to", "cc", "bcc"):
@@ -140,14 +150,14 @@ class EmailForm(Kind.Form):
             self.add_error("recipients", str(error))
             return
         self._check_fields(data, found.columns, file.name)
-        if found.left_out and data.get("unusable_rows") == REFUSE:
-            self.add_error("recipients", f"Cannot be used: {found.left_out_in_words()}. Correct or leave them out.")
-        elif (per_second := data.get("per_second")) and len(found.rows) / per_second > SendEmail.time_limit:
-            self.add_error("per_second", f"{len(found.rows):,} messages would take more than 12 hours so slowly.")
-        elif not found.rows:
-            reason = (
-                f"No row can be used: {found.left_out_in_words()}." if found.left_out else "There is only a header."
-            )
+        letters, suppressed = _unsuppressed(letters_to(found.rows))
+        left_out = [*found.left_out, *suppressed]
+        if left_out and data.get("unusable_rows") == REFUSE:
+            self.add_error("recipients", f"Cannot be used: {mailing.in_words(left_out)}. Correct or leave them out.")
+        elif (per_second := data.get("per_second")) and len(letters) / per_second > SendEmail.time_limit:
+            self.add_error("per_second", f"{len(letters):,} messages would take more than 12 hours so slowly.")
+        elif not letters:
+            reason = f"No row can be used: {mailing.in_words(left_out)}." if left_out else "There is only a header."
             self.add_error("recipients", reason)
 
     def _check_fields(self, data: dict[str, Any], columns: list[str] | None, file: str) -> None:
@@ -184,14 +194,16 @@ class SendEmail(Kind):
             letters, left_out = letters_of(params, _content(file) if file else None)
         except mailing.Unreadable as error:
             return [("Recipients file", str(error))]
-        if not letters or not letters[0].addresses:
+        letters, suppressed = _unsuppressed(letters)
+        left_out = [*left_out, *suppressed]
+        if not letters:
             return []
         count = len(letters) if file else len(letters[0].addresses)
         each = f", one for each usable row of {file.name}" if file else ""
         noun = ("message" if file else "recipient") + ("" if count == 1 else "s")
         rows = [("Sends", f"{count:,} {noun}{each}"), ("From", sender_of(params))]
         if left_out:
-            rows.append(("Left out", mailing.Mailing([], [], left_out).left_out_in_words()))
+            rows.append(("Left out", mailing.in_words(left_out)))
         if params["subject"]:
             rows.append(("First subject", subject_of(params, letters[0])))
         rows.append(("First recipient", letters[0].addresses[0]))
@@ -215,13 +227,14 @@ class SendEmail(Kind):
             letters, left_out = letters_of(params, file, lambda: time.sleep(0))
         except mailing.Unreadable as error:
             raise PermanentError(f"{params['recipients'][0]['name']}: {error}") from error
-        if params["dry_run"]:
-            return _dry_run(Composer(params, ctx), letters, left_out, ctx)
-        if address := params.get("test_to"):
+        if (address := params.get("test_to")) and not params["dry_run"]:
             letters, left_out = [letters[0].test_to(address)], []
-            params = {**params, "cc": []}
+        everybody = [address for letter in letters for address in letter.addresses]
+        book = Book(everybody, left_out, ctx)
+        letters = book.leave_out(letters, suppression.listed_now(book.waiting(everybody), ctx))
         composer = Composer(params, ctx)
-        book = Book((address for letter in letters for address in letter.addresses), left_out, ctx)
+        if params["dry_run"]:
+            return dry_run.show(composer, letters, book.left_out, ctx)
         return book.close(_send(composer, letters, book, Pace(params.get("per_second"), ctx.check), ctx))
 
 
@@ -234,8 +247,12 @@ def _send(composer: Composer, letters: list[Letter], book: Book, pace: Pace, ctx
             waiting = book.waiting(letter.addresses)
             if not waiting:
                 continue
-            message = wire_format(composer.compose(letter))
             pace.wait()
+            # Asked again: the list may have changed since, above all while the job was paused.
+            remaining = book.leave_out([letter], suppression.listed_now(waiting, ctx))
+            if not (waiting := book.waiting(waiting)):
+                continue
+            message = wire_format(composer.compose(remaining[0]))
             try:
                 book.record(conversation.deliver(sender, waiting, message, book.sending))
             except (Unreachable, PermanentError) as error:
@@ -249,46 +266,9 @@ def _send(composer: Composer, letters: list[Letter], book: Book, pace: Pace, ctx
     return ""
 
 
-def _dry_run(
-    composer: Composer, letters: list[Letter], left_out: list[mailing.LeftOut], ctx: Context
-) -> dict[str, Any]:
-    """The first messages as they would be sent: in the result, and whole as .eml files."""
-    shown = []
-    for number, letter in enumerate(letters[:DRY_RUN_MESSAGES], start=1):
-        message = composer.compose(letter)
-        ctx.save(f"message-{number}.eml", wire_format(message), "message/rfc822")
-        html = next((part.content for part in getattr(message, "alternatives", [])), "")
-        is_html_only = message.content_subtype == "html"
-        shown.append(
-            {
-                "to": ", ".join(letter.to) or ", ".join(letter.addresses),
-                "from": message.from_email,
-                "subject": message.subject,
-                "text": "" if is_html_only else _shortened(str(message.body)),
-                "html": _shortened(str(message.body if is_html_only else html)),
-                "attachments": [part.get_filename() for part in composer.attachments],
-            }
-        )
-    duplicates = sum(row.is_duplicate for row in left_out)
-    total = sum(len(letter.addresses) for letter in letters)
-    ctx.progress(total, total, "checked, none sent")
-    return {
-        "summary": f"{total:,} checked, none sent.",
-        "dry_run": True,
-        "recipients": total,
-        "sent": 0,
-        "skipped": duplicates,
-        "left_out": len(left_out) - duplicates,
-        "first_left_out": rows_as_json(left_out),
-        "messages": shown,
-    }
-
-
-def _shortened(text: str) -> str:
-    kept = text[:DRY_RUN_BODY]
-    while len(json.dumps(kept)) > DRY_RUN_BODY:
-        kept = kept[: len(kept) * 3 // 4]
-    return kept if kept == text else f"{kept}…"
+def _unsuppressed(letters: list[Letter]) -> tuple[list[Letter], list[mailing.LeftOut]]:
+    """The letters without whom the suppression list names now, and those who are left out so."""
+    return leave_out(letters, suppression.listed(address for letter in letters for address in letter.addresses))
 
 
 def _content(file: Any) -> bytes:

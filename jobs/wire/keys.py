@@ -17,6 +17,9 @@ CANCELS = "jobsite:cancels"
 PAUSES = "jobsite:pauses"
 #: Queues that are paused: name -> JSON {"at": unix seconds, "by": user name}.
 PAUSED = "jobsite:paused"
+#: The suppression list (keeper/suppression.py): address in lower case -> reason; under COMPLETE what it is a copy of.
+SUPPRESSED = "jobsite:suppressed"
+COMPLETE = ""
 #: How often each task of each worker held the event loop: JSON [node, task] -> count.
 BLOCKED = "jobsite:blocked"
 #: Pub/sub: whose access has changed, so that web processes forget what they know of it.

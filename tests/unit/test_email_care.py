@@ -14,7 +14,18 @@ from jobs.kinds._email.pace import Pace
 from jobs.kinds.email import SendEmail
 from jobs.submit.validate import bind, cleaned
 from tests.unit.contexts import RecordingContext
-from tests.unit.test_email_kind import PEOPLE, ctx, mail_settings, params_of, run, server, states  # noqa: F401
+from tests.unit.test_email_kind import (  # noqa: F401
+    PEOPLE,
+    ctx,
+    mail_settings,
+    params_of,
+    run,
+    server,
+    states,
+    suppression_list,
+)
+
+pytestmark = pytest.mark.django_db
 
 
 def checked(name="people.csv", content=None, **params):

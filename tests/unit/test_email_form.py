@@ -10,6 +10,8 @@ from jobs.kinds._email.addresses import parse, split
 from jobs.kinds.email import SendEmail
 from jobs.submit.validate import bind, cleaned, to_json
 
+pytestmark = pytest.mark.django_db
+
 
 def checked(file: bytes | None = None, **params):
     files = MultiValueDict({"recipients": [SimpleUploadedFile("people.csv", file)]}) if file is not None else None

@@ -5,9 +5,11 @@ import json
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.utils.datastructures import MultiValueDict
 
 from jobs.core.errors import Cancelled, PermanentError
+from jobs.keeper import suppression as copy
 from jobs.kinds._email.book import TemporaryFailure
 from jobs.kinds.email import SendEmail
 from jobs.submit.validate import bind, cleaned, to_json
@@ -15,6 +17,15 @@ from tests.unit.contexts import DictLedger, RecordingContext
 from tests.unit.smtp_servers import DROP, Scripted, closed_port, in_thread, refuse_login
 
 PEOPLE = b"email,name\na@example.com,Ann\nb@example.com,Bob\nc@example.com,\n"
+
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def suppression_list(clean_redis, db):
+    """The keeper's copy of the list, without which nothing is sent."""
+    copy.step()
 
 
 @pytest.fixture
@@ -50,7 +61,13 @@ def params_of(ctx, recipients: bytes | None = None, attachments: dict[str, bytes
 
 
 def run(ctx, params):
-    return SendEmail().run(json.loads(json.dumps(params)), ctx)
+    """As in the io pool, where every query is refused."""
+
+    def refuse(*query):
+        raise AssertionError(f"SQL in the io pool: {query[1]}")
+
+    with connection.execute_wrapper(refuse):
+        return SendEmail().run(json.loads(json.dumps(params)), ctx)
 
 
 def states(ctx) -> dict[str, str]:

@@ -3,15 +3,16 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jobs.core.errors import PermanentError
 from jobs.core.kind import Context
 from jobs.kinds._email.conversation import DEFERRED, REFUSED, SENT, UNKNOWN, Outcome
-from jobs.kinds._email.mailing import LeftOut
+from jobs.kinds._email.letters import Letter, leave_out
+from jobs.kinds._email.mailing import LeftOut, in_order
 
-SENDING = "sending"
+SENDING, SUPPRESSED = "sending", "suppressed"
 #: Addresses and rows that the result itself names; recipients.csv names all.
 SHOWN = 20
 #: Lines about single addresses that an attempt's log takes.
@@ -26,12 +27,17 @@ class Book:
     """Outcomes by ledger key, which is the address in lower case."""
 
     def __init__(self, addresses: Iterable[str], left_out: list[LeftOut], ctx: Context):
-        self.ctx, self.left_out = ctx, left_out
+        self.ctx, self.left_out = ctx, list(left_out)
         self.addresses = {address.casefold(): address for address in addresses}
         self.outcomes: dict[str, Outcome] = {}
         self.counts: Counter[str] = Counter()
         self.logged = 0
-        earlier = {key: entry for key, entry in ctx.ledger.all().items() if key in self.addresses}
+        # Whoever was suppressed may have been taken off the list since.
+        earlier = {
+            key: entry
+            for key, entry in ctx.ledger.all().items()
+            if key in self.addresses and entry["state"] != SUPPRESSED
+        }
         # Only when the server refused everybody does a job end as failed with nothing but refusals in its ledger.
         # If it runs again, a person asked for it, having put right what was wrong.
         from_the_start = len(earlier) == len(self.addresses) and all(e["state"] == REFUSED for e in earlier.values())
@@ -42,8 +48,24 @@ class Book:
                 self._enter(key, Outcome(entry["state"], entry.get("note", "")))
 
     def waiting(self, addresses: Iterable[str]) -> list[str]:
-        """Those of a letter's addresses that it still has to be sent to."""
-        return [address for address in addresses if self._state(address) in ("", DEFERRED)]
+        """Those of the addresses that still have to be sent to."""
+        return [
+            address
+            for address in addresses
+            if address.casefold() in self.addresses and self._state(address) in ("", DEFERRED)
+        ]
+
+    def leave_out(self, letters: list[Letter], reasons: Mapping[str, str]) -> list[Letter]:
+        """Take out whoever is suppressed, {address in lower case: reason}; what remains of the letters."""
+        remaining, rows = leave_out(letters, reasons)
+        for row in rows:
+            key = row.value.casefold()
+            if before := self.outcomes.pop(key, None):
+                self.counts[before.state] -= 1
+                self._write(key, Outcome(SUPPRESSED, row.reason))
+            del self.addresses[key]
+        self.left_out += rows
+        return remaining
 
     def sending(self, addresses: list[str]) -> None:
         """Say so in the ledger before the server is given the message. Raises TemporaryFailure."""
@@ -84,7 +106,7 @@ class Book:
         file = self._save_csv() if is_last and self.total + len(self.left_out) > SHOWN else None
         if waiting:
             raise TemporaryFailure(f"{waiting:,} of {self.total:,} not sent: {trouble or self._first(DEFERRED)}")
-        if self.count(REFUSED) == self.total:
+        if self.total and self.count(REFUSED) == self.total:
             raise PermanentError(f"The mail server refused every address. {self._first(REFUSED)}")
         return self._result(file)
 
@@ -130,7 +152,7 @@ class Book:
         for key, address in self.addresses.items():
             outcome = self.outcomes.get(key, Outcome("waiting"))
             writer.writerow([_cell(address), outcome.state, _cell(outcome.note), ""])
-        for row in self.left_out:
+        for row in in_order(self.left_out):
             state = "duplicate" if row.is_duplicate else "left out"
             writer.writerow([_cell(row.value), state, _cell(row.reason), row.number])
         # The mark at the start tells Excel that this is UTF-8.
@@ -141,12 +163,15 @@ class Book:
         return outcome.state if outcome else ""
 
     def _mark(self, key: str, outcome: Outcome) -> None:
+        self._write(key, outcome)
+        self._enter(key, outcome)
+
+    def _write(self, key: str, outcome: Outcome) -> None:
         try:
             self.ctx.ledger.mark(key, outcome.state, outcome.note[:500])
         except ConnectionError as error:
             # Not an OSError here: it would look like the mail server's connection to whoever is sending.
             raise TemporaryFailure(f"the ledger could not be written: {error}") from error
-        self._enter(key, outcome)
 
     def _enter(self, key: str, outcome: Outcome) -> None:
         if before := self.outcomes.get(key):
@@ -156,7 +181,7 @@ class Book:
 
 
 def rows_as_json(rows: list[LeftOut]) -> list[dict[str, Any]]:
-    return [{"row": row.number, "value": row.value, "reason": row.reason} for row in rows[:SHOWN]]
+    return [{"row": row.number, "value": row.value, "reason": row.reason} for row in in_order(rows)[:SHOWN]]
 
 
 def _cell(text: str) -> str:

@@ -3,8 +3,8 @@
 import hashlib
 import mimetypes
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from email import encoders
 from email.mime.base import MIMEBase
 from typing import Any
@@ -19,15 +19,26 @@ from jobs.kinds._email.addresses import CONTROL, parse
 
 @dataclass(frozen=True)
 class Letter:
-    """One message. addresses: everybody whom the server is told of, bare; to: as the header shows them."""
+    """One message. addresses: everybody whom the server is told of, bare; to, cc: as the headers show them."""
 
     to: list[str]
     addresses: list[str]
+    cc: list[str] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
+    #: Of the recipients file.
+    row: int | None = None
 
     def test_to(self, address: str) -> "Letter":
         """The same message, to one address that is to see it first."""
-        return Letter([address], [parse(address).address], self.values)
+        return Letter([address], [parse(address).address], values=self.values)
+
+    def without(self, keys: Container[str]) -> "Letter":
+        """The same message, not to these: addresses in lower case."""
+
+        def kept(texts: list[str]) -> list[str]:
+            return [text for text in texts if parse(text).address.casefold() not in keys]
+
+        return replace(self, to=kept(self.to), cc=kept(self.cc), addresses=kept(self.addresses))
 
 
 def letters_of(
@@ -39,9 +50,29 @@ def letters_of(
         bare: dict[str, str] = {}
         for address in (parse(text).address for text in everybody):
             bare.setdefault(address.casefold(), address)
-        return [Letter(params["to"], list(bare.values()))], []
+        return [Letter(params["to"], list(bare.values()), params["cc"])] if bare else [], []
     found = mailing.read(file, template.keys(params["subject"]), breathe)
-    return [Letter([row.address], [row.address], row.values) for row in found.rows], found.left_out
+    return letters_to(found.rows), found.left_out
+
+
+def letters_to(rows: Iterable[mailing.Row]) -> list[Letter]:
+    return [Letter([row.address], [row.address], values=row.values, row=row.number) for row in rows]
+
+
+def leave_out(letters: list[Letter], reasons: Mapping[str, str]) -> tuple[list[Letter], list[mailing.LeftOut]]:
+    """What remains of letters when nobody is written to who is suppressed, {address in lower case: reason}; and who
+    is left out so."""
+    if not reasons:
+        return letters, []
+    remaining, left_out = [], []
+    for letter in letters:
+        found = [address for address in letter.addresses if address.casefold() in reasons]
+        for address in found:
+            reason = ": ".join(filter(None, [f"{address} is on the suppression list", reasons[address.casefold()]]))
+            left_out.append(mailing.LeftOut(letter.row, address, reason))
+        if len(found) < len(letter.addresses):
+            remaining.append(letter.without(reasons) if found else letter)
+    return remaining, left_out
 
 
 def subject_of(params: Mapping[str, Any], letter: Letter) -> str:
@@ -74,7 +105,7 @@ class Composer:
             body=text or html,
             from_email=self.sender,
             to=letter.to,
-            cc=params["cc"],
+            cc=letter.cc,
             reply_to=params["reply_to"],
             attachments=self.attachments,
             headers={"Message-ID": self.message_id(letter), "X-Jobsite-Job": self.job_id},

@@ -30,15 +30,15 @@ class Row:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A row that gets no mail, and why."""
+    """A row, or an address that stands in no file, that gets no mail, and why."""
 
-    number: int
+    number: int | None
     value: str
     reason: str
     is_duplicate: bool = False
 
     def __str__(self) -> str:
-        return f"row {self.number} ({self.reason})"
+        return f"row {self.number} ({self.reason})" if self.number else self.reason
 
 
 @dataclass
@@ -49,12 +49,18 @@ class Mailing:
     rows: list[Row] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
-    def left_out_in_words(self, shown: int = 8) -> str:
-        """12 rows: row 17 ('foo@' is not an address), … and 4 more."""
-        count = len(self.left_out)
-        more = f" and {count - shown:,} more" if count > shown else ""
-        listed = ", ".join(map(str, self.left_out[:shown]))
-        return f"{count:,} row{'' if count == 1 else 's'}: {listed}{more}"
+
+def in_order(left_out: Iterable[LeftOut]) -> list[LeftOut]:
+    return sorted(left_out, key=lambda row: row.number or 0)
+
+
+def in_words(left_out: list[LeftOut], shown: int = 8) -> str:
+    """12 rows: row 17 ('foo@' is not an address), … and 4 more."""
+    count = len(left_out)
+    more = f" and {count - shown:,} more" if count > shown else ""
+    listed = ", ".join(map(str, in_order(left_out)[:shown]))
+    noun = "row" if left_out[0].number else "address"
+    return f"{count:,} {noun}{'' if count == 1 else 's' if noun == 'row' else 'es'}: {listed}{more}"
 
 
 def read(content: bytes, in_subject: Iterable[str] = (), breathe: Callable[[], None] = lambda: None) -> Mailing:
