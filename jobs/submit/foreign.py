@@ -57,7 +57,7 @@ def submit_task(
         search=words_for(title, name, name, owner.get_username() if owner else ""),
     )  # fmt: skip
     try:
-        accept(job, [], [], user, via)
+        accept(job, [], [], user)
     except IntegrityError:
         # Of two submissions with one key at the same time, the unique index let one in: this is the other.
         if idempotency_key and (earlier := earlier_job(user, idempotency_key, fingerprint)):
