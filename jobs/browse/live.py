@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from jobs.core.kind import PAUSED_STEP
 from jobs.core.states import FINAL, RANK, State
 from jobs.models import Job
 from jobs.wire import keys
 from jobs.wire.connection import breaker, redis_client
 
-_FIELDS = ("attempt", "state", "worker", "progress", "cancel")
+_FIELDS = ("attempt", "state", "worker", "progress", "cancel", "pause")
 #: [s] of work before a time left is worth telling.
 _ESTIMATE_AFTER = 2.0
 
@@ -51,8 +52,8 @@ class Progress:
 
     @property
     def eta(self) -> float | None:
-        """Time left [s] at the pace so far; None while it is too early to tell."""
-        if self.rate is None or self.fraction is None:
+        """Time left [s] at the pace so far; None while it is too early to tell, or nothing moves."""
+        if self.rate is None or self.fraction is None or self.step == PAUSED_STEP:
             return None
         return (self.total - self.current) / self.rate if self.fraction < 1 else 0.0
 
@@ -76,6 +77,13 @@ class Live:
     progress: Progress | None
     #: A wish to cancel has reached the worker.
     cancel: bool
+    #: Somebody has paused it.
+    pause: bool = False
+
+    @property
+    def stands_still(self) -> bool:
+        """Paused, and its worker says so."""
+        return self.pause and self.progress is not None and self.progress.step == PAUSED_STEP
 
     @classmethod
     def parse(cls, hash: Mapping[str, str]) -> "Live | None":
@@ -87,6 +95,7 @@ class Live:
                 worker=hash.get("worker") or "",
                 progress=Progress.parse(hash["progress"]) if hash.get("progress") else None,
                 cancel=bool(hash.get("cancel")),
+                pause=bool(hash.get("pause")),
             )
         except (KeyError, ValueError):
             return None

@@ -21,6 +21,7 @@ def job_json(job: Job, live: Live | None = None, result: Any = None) -> dict[str
     if live:
         lay_over(job, live)
     running = job.state == State.STARTED
+    paused = live is not None and live.pause and not job.is_final
     return {
         "id": job.id,
         "kind": job.kind,
@@ -35,6 +36,7 @@ def job_json(job: Job, live: Live | None = None, result: Any = None) -> dict[str
         "max_attempts": job.max_attempts,
         "next_retry_at": iso(job.next_check_at) if job.state == State.RETRY else None,
         "cancelling": job.is_cancelling,
+        "paused": paused,
         "outcome": job.outcome,
         "result": result,
         "error": {"type": job.error_type, "message": job.error} if job.error or job.error_type else None,

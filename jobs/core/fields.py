@@ -91,3 +91,10 @@ class SecretField(forms.CharField):
     """A value that is stored and sent only encrypted, and never shown again."""
 
     widget = forms.PasswordInput(render_value=False, attrs={"autocomplete": "off"})
+
+
+class TrialField(forms.BooleanField):
+    """Asks for a small trial of the job. A page shows a second button in its place, which its label names."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(required=False, **kwargs)

@@ -1,7 +1,8 @@
 """The contract between Jobsite and one kind of job: a declaration and its work, together, in one file."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar, Protocol
 
@@ -11,6 +12,8 @@ from jobs.core.limits import Rate
 from jobs.core.retry import NO_RETRY, Retry
 
 POOLS = ("io", "cpu")
+#: The step that the progress of a paused job tells, once its worker has seen to it.
+PAUSED_STEP = "paused"
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
@@ -36,10 +39,10 @@ class Context(Protocol):
     ledger: Ledger
 
     def progress(self, current: float, total: float, step: str = "") -> None:
-        """Report how far the work is. Cheap at any rate; a point of cancellation."""
+        """Report how far the work is. Cheap at any rate; a point of cancellation, and of standing still (`pausable`)."""
 
     def check(self) -> None:
-        """Raise `Cancelled` here if the job has been cancelled."""
+        """Raise `Cancelled` here if the job has been cancelled; stand still while it is paused."""
 
     def log(self, text: str) -> None:
         """Add a line to the attempt's log, which pages show live."""
@@ -55,6 +58,17 @@ class Context(Protocol):
 
     def save(self, name: str, content: bytes | Path | IO[bytes], content_type: str = "") -> dict[str, Any]:
         """Keep a file as a result of the job, for download; answers its reference."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a job's page offers to do next: to run it again with `params` laid over its own, files and all."""
+
+    #: Of one job's offers no other's: a second press answers the job that the first one made.
+    name: str
+    #: What the button says.
+    label: str
+    params: Mapping[str, Any]
 
 
 class Kind:
@@ -80,6 +94,10 @@ class Kind:
     max_running: ClassVar[int | None] = None
     #: At most so many starts in a time; None: no limit.
     rate: ClassVar[Rate | None] = None
+    #: Whether people may pause a running job of it. `run` then stands still in `ctx.progress` and `ctx.check` until
+    #: somebody resumes it; call them from the thread of `run` itself. Its time limit stands still as well, except in
+    #: the pool prefork, whose parent process keeps it.
+    pausable: ClassVar[bool] = False
     #: Position among the kinds on the page "New job".
     order: ClassVar[int] = 100
 
@@ -133,6 +151,11 @@ class Kind:
     def preview(cls, cleaned: Mapping[str, Any]) -> list[tuple[str, str]]:
         """What will happen, as (term, text) rows, from cleaned data; shown beside the form before submitting."""
         return []
+
+    @classmethod
+    def offers(cls, params: Mapping[str, Any], result: Any) -> Sequence[Offer]:
+        """What to do next with a job that succeeded with this result (None: it is kept no more)."""
+        return ()
 
     def run(self, params: dict[str, Any], ctx: Context) -> Any:
         """Do the work. The return value is the result: JSON, small; files go through `ctx.save`.

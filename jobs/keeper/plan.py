@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from jobs.core.buckets import bucket_of
 from jobs.core.merge import Standing, attempt_yields
 from jobs.core.outcome import clean, outcome_of
 from jobs.core.signature import signature_of
@@ -104,6 +105,8 @@ class Plan:
 
     #: (start of the minute, queue) -> what is added to it
     counts: dict[tuple[datetime, str], Count] = field(default_factory=dict)
+    #: (start of the minute, "wait" or "run", bucket) -> attempts that are added
+    timings: dict[tuple[datetime, str, int], int] = field(default_factory=dict)
 
     def attempt(self, job: str, number: int) -> AttemptChange:
         return self.attempts.setdefault((job, number), AttemptChange(number))
@@ -206,6 +209,8 @@ class Plan:
         if state == State.STARTED and attempt.started_at is None:
             attempt.started_at, attempt.touched = event.at, True
             attempt.worker = attempt.worker or event.fields.get("worker", "")
+            if attempt.queued_at:
+                self._time("wait", attempt.queued_at, event.at)
             attempt.pid = attempt.pid or event.fields.get("pid")
         if not attempt_yields(attempt.state, state):
             return
@@ -214,6 +219,8 @@ class Plan:
         attempt.worker = fields.get("worker") or attempt.worker
         attempt.pid = fields.get("pid") or attempt.pid
         if state != State.STARTED:
+            if state != State.LOST and attempt.started_at and attempt.finished_at is None:
+                self._time("run", attempt.started_at, event.at)
             attempt.finished_at = event.at
             attempt.error_type = clean(fields.get("error_type", ""))[:200]
             attempt.error = clean(fields.get("error", ""))
@@ -250,6 +257,10 @@ class Plan:
 
     def _count(self, job: JobChange, event: Event) -> Count:
         return self.counts.setdefault((event.at.replace(second=0, microsecond=0), job.queue), Count())
+
+    def _time(self, measure: str, begun: datetime, ended: datetime) -> None:
+        key = ended.replace(second=0, microsecond=0), measure, bucket_of((ended - begun).total_seconds())
+        self.timings[key] = self.timings.get(key, 0) + 1
 
     def _count_end(self, job: JobChange, event: Event) -> None:
         count = self._count(job, event)

@@ -7,13 +7,15 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from jobs.core.states import FINAL
-from jobs.models import Artifact, AuditEntry, Job, Throughput
+from jobs.models import Artifact, AuditEntry, Job, Throughput, Timing
 from jobs.models.forget import delete_unnamed, forget_jobs
 
 #: Jobs of one transaction: other writers of SQLite wait for it (LINE 17).
 CHUNK = 50
 #: Chunks of one step.
 MOST_CHUNKS = 40
+#: Charts go back an hour; nothing reads further.
+TIMINGS_KEPT = timedelta(days=1)
 
 
 def step() -> int:
@@ -31,6 +33,7 @@ def step() -> int:
         deleted += forget_jobs(old).jobs
     AuditEntry.objects.filter(at__lt=before, job=None).delete()
     Throughput.objects.filter(minute__lt=before).delete()
+    Timing.objects.filter(minute__lt=timezone.now() - TIMINGS_KEPT).delete()
     _drop_unused_uploads()
     return deleted
 

@@ -110,7 +110,7 @@ def _settle_in_redis(job: JobChange, state: State, error_type: str, error: str) 
     scripts.call(
         redis_client(),
         "report",
-        [keys.run(job.id), keys.EVENTS, keys.result(job.id), keys.CANCELS],
+        [keys.run(job.id), keys.EVENTS, keys.result(job.id), keys.CANCELS, keys.PAUSES],
         [job.attempt, "keeper", str(state), "final", event, stored, scripts.KEEP_FINAL, scripts.KEEP_FINAL, job.id],
     )
 
@@ -129,6 +129,7 @@ def _write(plan: Plan) -> None:
     write.artifacts([(plan.jobs[event.job], event) for event in plan.artifacts])
     write.incidents([(seq_of.get(event.job), event) for event in plan.incidents.values()])
     write.throughput(plan.counts)
+    write.timings(plan.timings)
     write.ledger([(seq_of[job_id], event) for (job_id, _), event in plan.ledger.items()])
 
 

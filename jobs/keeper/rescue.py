@@ -102,6 +102,6 @@ def report_lost(job_id: str, attempt: int) -> None:
     scripts.call(
         client,
         "report",
-        [keys.run(job_id), keys.EVENTS, keys.result(job_id), keys.CANCELS],
+        [keys.run(job_id), keys.EVENTS, keys.result(job_id), keys.CANCELS, keys.PAUSES],
         [attempt, "keeper", "LOST", "lost", event, "", scripts.KEEP_FINAL, scripts.KEEP_FINAL, job_id],
     )

@@ -148,6 +148,15 @@ def throughput(counts: dict[tuple[datetime, str], Count]) -> None:
     )
 
 
+def timings(numbers: dict[tuple[datetime, str, int], int]) -> None:
+    """Added, as above."""
+    _many(
+        "INSERT INTO jobs_timing (minute, measure, bucket, number) VALUES (%s, %s, %s, %s) "
+        "ON CONFLICT (minute, measure, bucket) DO UPDATE SET number = jobs_timing.number + excluded.number",
+        [(*key, number) for key, number in numbers.items()],
+    )
+
+
 def _upsert(table: str, columns: tuple[str, ...], unique: tuple[str, ...], update: tuple[str, ...]) -> str:
     return (
         f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608

@@ -169,7 +169,7 @@ class SendEmail(Kind):
     )
     time_limit: ClassVar[float] = 12 * 3600
     # A second run does no harm: the ledger knows every address that got the message, or may have got it.
-    idempotent = True
+    idempotent = pausable = True
     Form = EmailForm
 
     @classmethod

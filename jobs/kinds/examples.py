@@ -14,7 +14,7 @@ class Count(Kind):
     """Count to ten, one number a second, with progress."""
 
     slug, label, pool, order = "count", "Count to ten", "io", 200
-    idempotent = True
+    idempotent = pausable = True
 
     class Form(forms.Form):
         to = forms.IntegerField(label="Count to", initial=10, min_value=1, max_value=10_000)

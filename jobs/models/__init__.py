@@ -10,7 +10,7 @@ from jobs.models.ledger import LedgerEntry
 from jobs.models.logline import LogLine
 from jobs.models.mail import Mail
 from jobs.models.schedule import Schedule
-from jobs.models.throughput import Throughput
+from jobs.models.throughput import Throughput, Timing
 from jobs.models.token import ApiToken
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "Mail",
     "Schedule",
     "Throughput",
+    "Timing",
 ]

@@ -112,6 +112,7 @@ class Job(models.Model):
             models.Index(fields=["owner", "-created", "-seq"], name="job_owner"),
             models.Index(fields=["rerun_of"], name="job_rerun_of", condition=Q(rerun_of__isnull=False)),
             models.Index(fields=["schedule", "-seq"], name="job_schedule", condition=Q(schedule__isnull=False)),
+            models.Index(fields=["schedule", "state"], name="job_schedule_state", condition=Q(schedule__isnull=False)),
             models.Index(
                 fields=["kind", "priority", "seq"],
                 name="job_held",

@@ -18,3 +18,20 @@ class Throughput(models.Model):
 
     def __str__(self) -> str:
         return f"{self.queue}, {self.minute:%Y-%m-%d %H:%M}"
+
+
+class Timing(models.Model):
+    """How long attempts waited and ran: a histogram of each minute, counted by the keeper, too."""
+
+    minute = models.DateTimeField()
+    #: "wait", from queued to started, in the minute of the start; "run", from started to ended, in that of the end.
+    measure = models.CharField(max_length=4)
+    #: core/buckets.py says how long that is.
+    bucket = models.SmallIntegerField()
+    number = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["minute", "measure", "bucket"], name="timing_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.measure}, {self.minute:%Y-%m-%d %H:%M}"

@@ -52,7 +52,7 @@ def _ask(job: Job) -> str:
     return scripts.call(
         redis_client(),
         "cancel",
-        [keys.run(job.id), keys.EVENTS, keys.result(job.id), keys.CANCELS],
+        [keys.run(job.id), keys.EVENTS, keys.result(job.id), keys.CANCELS, keys.PAUSES],
         [
             job.attempt,
             events.encode(State.REVOKED, job.id, job.attempt, str(job.owner_id or ""), worker=""),

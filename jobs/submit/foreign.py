@@ -18,7 +18,7 @@ from jobs.foreign.task import ForeignTask, call_of, task_named
 from jobs.models import Job
 from jobs.models.job import Via, new_id
 from jobs.submit import quota
-from jobs.submit.submit import UNCONFIRMED_AFTER, accept, earlier_job, priority_number
+from jobs.submit.submit import UNCONFIRMED_AFTER, Draft, accept, earlier_job, priority_number
 from jobs.submit.validate import cleaned
 
 
@@ -34,28 +34,56 @@ def submit_task(
     The same idempotency key of the same user answers the job that it made.
     Raises Refused with every bad parameter by its name, OverQuota, and Conflict where the key came with other ones.
     """
+    job = _task_job(
+        name, args, kwargs, values=values, user=user, via=via, title=title, priority=priority, queue=queue,
+        due_at=due_at, schedule=schedule, slot=slot, rerun_of=rerun_of,
+    )  # fmt: skip
+    if idempotency_key:
+        job.idempotency_key, job.idempotency_hash = idempotency_key, _fingerprint(name, job.params)
+        if earlier := earlier_job(user, idempotency_key, job.idempotency_hash):
+            return earlier
+    quota.check(user, 1)
+    try:
+        accept(job, [], [], user, via)
+    except IntegrityError:
+        # Of two submissions with one key at the same time, the unique index let one in: this is the other.
+        if idempotency_key and (earlier := earlier_job(user, idempotency_key, job.idempotency_hash)):
+            return earlier
+        raise
+    return job
+
+
+def draft_task(
+    name: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, user: Any = None, **options: Any
+) -> Draft:  # fmt: skip
+    """One job for `insert_drafts`; options: those of `submit_task`. Raises Refused and OverQuota."""
+    quota.check(user, 1)
+    return Draft(_task_job(name, args, kwargs, user=user, **options), [])
+
+
+def _task_job(
+    name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, *,
+    values: Mapping[str, Any] | None = None, user: Any, via: str, title: str = "", priority: str | int | None = None,
+    queue: str | None = None, due_at: datetime | None = None, **more: Any,
+) -> Job:  # fmt: skip
+    """A checked job that is not stored yet. more: other columns of its row. Raises Refused."""
     task = _task(name, user)
     form = task.form(args, kwargs) if values is None else task.form_of(values)
     cleaned(form)
     called = dict(zip(("args", "kwargs"), form.arguments(), strict=True))
     if holds_mask(opened(called)):
         raise Refused({"__all__": [f"{MASK} stands for a secret that cannot be read back: give it again."]})
-    fingerprint = _fingerprint(name, called)
-    if idempotency_key and (earlier := earlier_job(user, idempotency_key, fingerprint)):
-        return earlier
-    quota.check(user, 1)
     now = timezone.now()
     title = (title or task.label).strip()[:200]
     owner = user if user is not None and user.pk else None
     waits = due_at is not None and due_at > now
-    job = Job(
+    return Job(
         id=new_id(), kind=name, is_kind=False, title=title, owner=owner, via=via, queue=queue or task.pool,
         priority=priority_number(priority), params=called, max_attempts=(task.task.max_retries or 0) + 1, created=now,
         changed=now, due_at=due_at, next_check_at=due_at if waits else now + timedelta(seconds=UNCONFIRMED_AFTER),
-        schedule=schedule, slot=slot, rerun_of=rerun_of, idempotency_key=idempotency_key,
-        idempotency_hash=fingerprint if idempotency_key else "",
-        search=words_for(title, name, name, owner.get_username() if owner else ""),
+        search=words_for(title, name, name, owner.get_username() if owner else ""), **more,
     )  # fmt: skip
+<<<<<<< HEAD
     try:
         accept(job, [], [], user)
     except IntegrityError:
@@ -64,6 +92,8 @@ def submit_task(
             return earlier
         raise
     return job
+=======
+>>>>>>> f21bb55972a3b6e5b4bf9798de5ceb35386a62e1
 
 
 def rerun_task(job: Job, user: Any, params: Mapping[str, Any] | None = None, **options: Any) -> Job:

@@ -12,12 +12,12 @@ RECORD_WAITS = 3.0
 
 
 def live_state(job: Job) -> str:
-    """The state of the current attempt as Redis knows it, else as SQL does."""
+    """The state of the current attempt, or of a later one, as Redis knows it, else as SQL does."""
     try:
         attempt, state = breaker.call(redis_client().hmget, keys.run(job.id), "attempt", "state")
     except ConnectionError:
         return job.state
-    return state if state and int(attempt or 0) == job.attempt else job.state
+    return state if state and int(attempt or 0) >= job.attempt else job.state
 
 
 def wait_for_record(job: Job) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -111,32 +112,26 @@ def submit_many(
     earlier = _earlier_ones(user, keys)
     quota.check(user, len(items) - len(earlier))
     errors: dict[str, list[str]] = {}
-    rows, artifacts = [], []
+    drafts: list[Draft] = []
     for index, params in enumerate(items):
         key = keys[index] if keys else None
         if key in earlier:
             continue
         try:
-            form = bind(kind, params, None, user)
-            data = cleaned(form)
-            references, _, kept = stored.place(uploads(form, data), user)
-            job = _row(
-                kind, {**to_json(form, data), **references}, user=user, via=via, title=title, priority=priority,
-                queue=queue, due_at=due_at, idempotency_key=key,
-            )  # fmt: skip
-            rows.append(job)
-            artifacts.append(kept)
+            drafts.append(_drafted(
+                kind, params, user=user, via=via, title=title, priority=priority, queue=queue, due_at=due_at,
+                idempotency_key=key,
+            ))  # fmt: skip
         except Refused as refused:
             errors.update({f"items[{index}].{field}": texts for field, texts in refused.errors.items()})
     if errors:
         raise Refused(dict(list(errors.items())[:200]))
+    rows = [draft.job for draft in drafts]
     if not rows:
         return [earlier[key] for key in keys]
     try:
         with write():
-            insert_many(rows)
-            if any(artifacts):
-                _keep_artifacts(rows, artifacts, user)
+            insert_drafts(drafts)
             AuditEntry.record(user, "submit many", target=f"{len(rows)} × {kind.label}", via=via, first=rows[0].id)
     except IntegrityError as error:
         if any(job.unique_key for job in rows):
@@ -147,6 +142,35 @@ def submit_many(
         return rows
     made = {**earlier, **{str(job.idempotency_key): job for job in rows}}
     return [made[key] for key in keys]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A job that was checked and is not stored yet; kept: ids of the stored files that it takes."""
+
+    job: Job
+    kept: list[str]
+
+
+def draft(kind: str | type[Kind], params: Mapping[str, Any], *, user: Any = None, **options: Any) -> Draft:
+    """One job without new files, for `insert_drafts`; options: those of `submit`. Raises Refused and OverQuota."""
+    found = _kind(kind, user)
+    quota.check(user, 1)
+    return _drafted(found, params, user=user, **options)
+
+
+def insert_drafts(drafts: Sequence[Draft]) -> None:
+    """Insert their rows, within a transaction. Raises IntegrityError."""
+    insert_many([each.job for each in drafts])
+    if any(each.kept for each in drafts):
+        _keep_artifacts(drafts)
+
+
+def _drafted(kind: type[Kind], params: Mapping[str, Any], *, user: Any, **options: Any) -> Draft:
+    form = bind(kind, params, None, user)
+    data = cleaned(form)
+    references, _, kept = stored.place(uploads(form, data), user)
+    return Draft(_row(kind, {**to_json(form, data), **references}, user=user, **options), kept)
 
 
 def publish_now(jobs: Sequence[Job]) -> None:
@@ -185,7 +209,7 @@ def _kind(kind: str | type[Kind], user: Any) -> type[Kind]:
 
 
 def _row(kind: type[Kind], params: dict[str, Any], *, user: Any, via: str, title: str, priority: str | int | None,
-         queue: str | None, due_at: datetime | None, **more: Any) -> Job:  # fmt: skip
+         queue: str | None, due_at: datetime | None = None, **more: Any) -> Job:  # fmt: skip
     now = timezone.now()
     title = (title or kind.title(params)).strip()[:200] or kind.label
     owner = user if user is not None and user.pk else None
@@ -242,16 +266,14 @@ def accept(job: Job, fresh: list[Artifact], kept: list[str], user: Any) -> None:
     transaction.on_commit(lambda: publish_now([job]))  # at once, or with the surrounding transaction
 
 
-def _keep_artifacts(rows: list[Job], artifacts: list[list[str]], user: Any) -> None:
+def _keep_artifacts(drafts: Sequence[Draft]) -> None:
     seqs: dict[str, int] = {}
-    for start in range(0, len(rows), 500):
-        some = Job.objects.filter(id__in=[job.id for job in rows[start : start + 500]])
+    for start in range(0, len(drafts), 500):
+        some = Job.objects.filter(id__in=[each.job.id for each in drafts[start : start + 500]])
         seqs.update(some.values_list("id", "seq"))
-    for job in rows:
-        job.seq = seqs[job.id]
-    Artifact.objects.bulk_create(
-        [copy for job, kept in zip(rows, artifacts, strict=True) for copy in _copies(kept, job, user)]
-    )
+    for each in drafts:
+        each.job.seq = seqs[each.job.id]
+    Artifact.objects.bulk_create([copy for each in drafts for copy in _copies(each.kept, each.job, each.job.owner)])
 
 
 def _copies(kept: list[str], job: Job, user: Any) -> list[Artifact]:

@@ -15,6 +15,8 @@ EPOCH = "jobsite:epoch"
 WORKERS = "jobsite:workers"
 #: Ids of running jobs that somebody wishes cancelled; workers look every half second.
 CANCELS = "jobsite:cancels"
+#: Running jobs that somebody has paused: id -> "1", and "0" once it is to go on; workers look every half second.
+PAUSES = "jobsite:pauses"
 #: Queues that are paused: name -> JSON {"at": unix seconds, "by": user name}.
 PAUSED = "jobsite:paused"
 #: How often each task of each worker held the event loop: JSON [node, task] -> count.

@@ -15,24 +15,28 @@ from django.core.files.storage import storages
 from django.utils.text import get_valid_filename
 
 from jobs.core.errors import Cancelled
-from jobs.core.kind import Ledger
+from jobs.core.kind import PAUSED_STEP, Ledger
 from jobs.wire import events, keys
 from jobs.wire.connection import UNREACHABLE, redis_client
 from jobs.worker import logs, report
-from jobs.worker.execution import Execution, Superseded
+from jobs.worker.execution import Execution, HandedOver, Superseded
 
 T = TypeVar("T")
 
 #: [s] that a ledger entry waits for Redis before the attempt fails (and is tried again later).
 LEDGER_WAITS = 120.0
 LEDGER_EXPIRES = 30 * 86_400
+#: [s] between looks of a paused attempt at whether it goes on, and between its reports that it stands still.
+PAUSED_LOOK, PAUSED_SAID_EVERY = 0.25, 10.0
 
 
 class JobContext:
     """The Context of one attempt (core/kind.py says what each part does)."""
 
-    def __init__(self, execution: Execution):
-        self._execution = execution
+    def __init__(self, execution: Execution, pausable: bool = False):
+        self._execution, self._pausable = execution, pausable
+        #: What was reported last: (current, total, step).
+        self._reached: tuple[float, float, str] = (0, 0, "")
         self.job_id = execution.job
         self.attempt = execution.attempt
         self.max_attempts = execution.max_attempts
@@ -41,11 +45,17 @@ class JobContext:
         self._folder: Path | None = None
 
     def progress(self, current: float, total: float, step: str = "") -> None:
-        execution = self._execution
+        self._reached = (current, total, step)
         self.check()
+        self._report(current, total, step)
+        self._end_if_asked()
+
+    def _report(self, current: float, total: float, step: str) -> None:
+        execution = self._execution
         progress = {
             "current": current, "total": total, "step": step[:200], "at": round(time.time(), 3),
-            "started": execution.started,
+            # Later by the time that it stood still, so that its pace is that of the work.
+            "started": execution.started + execution.stood_still,
         }  # fmt: skip
         try:
             verdict = report.send_progress(execution, report.progress_command(execution, progress))
@@ -54,13 +64,43 @@ class JobContext:
         if verdict == "cancel":
             raise Cancelled
         execution.taken |= verdict == "taken"
-        self.check()
 
     def check(self) -> None:
+        self._end_if_asked()
+        if self._pausable:
+            self._wait_while_paused()
+
+    def _end_if_asked(self) -> None:
         if self._execution.taken:
             raise Superseded
         if self._execution.cancel_asked:
             raise Cancelled
+
+    def _wait_while_paused(self) -> None:
+        execution = self._execution
+        if execution.paused is None:
+            # The lease thread has not looked yet; an earlier attempt may have been paused.
+            pause = _until_redis_answers(lambda: redis_client().hget(keys.PAUSES, execution.job))
+            execution.paused = pause == "1"
+        if not execution.paused:
+            return
+        since, said = time.monotonic(), -PAUSED_SAID_EVERY
+        if execution.clock:
+            execution.clock.stop()
+        try:
+            while execution.paused:
+                if time.monotonic() - said >= PAUSED_SAID_EVERY:
+                    said = time.monotonic()
+                    self._report(*self._reached[:2], PAUSED_STEP)
+                time.sleep(PAUSED_LOOK)
+                self._end_if_asked()
+                if _worker_stops():
+                    raise HandedOver("The worker stops; the job stays paused, and goes on in another one.")
+        finally:
+            execution.stood_still += time.monotonic() - since
+            if execution.clock:
+                execution.clock.start()
+        self._report(*self._reached)
 
     def log(self, text: str) -> None:
         logs.add(self._execution, str(text))
@@ -102,6 +142,13 @@ class JobContext:
     def close(self) -> None:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _worker_stops() -> bool:
+    """Whether this worker was told to finish what it has in hand; a prefork child does not hear of it."""
+    from celery.worker import state
+
+    return state.should_stop is not None
 
 
 def _write(path: str, content: bytes | Path | IO[bytes]) -> tuple[str, int]:

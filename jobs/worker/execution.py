@@ -17,6 +17,10 @@ class Superseded(BaseException):
     """The attempt is no longer this worker's: it ends without a word."""
 
 
+class HandedOver(BaseException):
+    """The worker stops while the attempt stands still: the job goes on, paused, in another worker."""
+
+
 @dataclass(eq=False)
 class Execution:
     """One attempt that this process has claimed."""
@@ -35,6 +39,11 @@ class Execution:
     #: Set once somebody's wish has been seen, and how often it has been told.
     cancel_asked: float = 0.0
     cancel_times: int = 0
+    #: Whether somebody has paused it, None while nobody has looked; for how long [s] it has stood still; what stops
+    #: its time limits meanwhile (greenlimits.py), None where this process keeps none.
+    paused: bool | None = None
+    stood_still: float = 0.0
+    clock: Any = None
     #: The latest progress that has not been sent yet: (JSON, event, result).
     unsent: Any = None
     sent_at: float = 0.0

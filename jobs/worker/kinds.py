@@ -16,7 +16,7 @@ from jobs.wire import celery_result
 from jobs.worker import report
 from jobs.worker.backend import cut
 from jobs.worker.context import JobContext
-from jobs.worker.execution import Execution, current
+from jobs.worker.execution import Execution, HandedOver, current
 
 
 def register() -> None:
@@ -30,11 +30,14 @@ def _body(kind: type[Kind]) -> Any:
         execution = current()
         if execution is None:
             raise RuntimeError(f"{kind.slug} runs inside a worker; submit it with jobs.submit")
-        context = JobContext(execution)
+        context = JobContext(execution, kind.pausable)
         try:
             return _small(kind().run(_clear(params), context), context)
         except SoftTimeLimitExceeded:
             raise TimeoutError(f"took longer than {kind.time_limit:g} s") from None
+        except HandedOver as error:
+            _retry_later(execution, error, 0.0)
+            raise Ignore("paused: another worker takes it") from error
         except Exception as error:
             delay = kind.retry.delay_after(error, execution.attempt - execution.first_attempt + 1)
             if delay is None:
@@ -66,7 +69,7 @@ def _small(result: Any, context: JobContext) -> Any:
     return {"file": context.save("result.json", text.encode(), "application/json")}
 
 
-def _retry_later(execution: Execution, error: Exception, delay: float) -> None:
+def _retry_later(execution: Execution, error: BaseException, delay: float) -> None:
     """RETRY with the time of the next attempt; dispatch publishes it from SQL (LINE 6)."""
     next_at = time.time() + delay
     text = "".join(traceback.format_exception(error))

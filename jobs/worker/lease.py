@@ -103,13 +103,17 @@ def say_goodbye(raw: RawRedis) -> None:
 
 
 def _look(raw: RawRedis) -> None:
-    """Wishes to cancel, and progress that was held back."""
+    """Wishes to cancel, pause and go on, and progress that was held back."""
     executions = list(running.values())
     if not executions:
         return
-    wished = raw.call("SMISMEMBER", keys.CANCELS, *[execution.job for execution in executions])
-    for execution, wish in zip(executions, wished, strict=True):
+    jobs = [execution.job for execution in executions]
+    wished, pauses = raw.pipeline([("SMISMEMBER", keys.CANCELS, *jobs), ("HMGET", keys.PAUSES, *jobs)])
+    for execution, wish, pause in zip(executions, wished, pauses, strict=True):
         _send_log(raw, execution)
+        # Nothing is no word to go on: Redis may have been emptied meanwhile.
+        if pause is not None:
+            execution.paused = pause == "1"
         if wish:
             interrupt.interrupt(execution, raw)
         if execution.unsent and time.monotonic() - execution.sent_at >= report.PROGRESS_EVERY:

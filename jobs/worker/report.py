@@ -52,7 +52,7 @@ def state(
         Report(
             job,
             "report",
-            [keys.run(job), keys.EVENTS, keys.result(job), keys.CANCELS],
+            [keys.run(job), keys.EVENTS, keys.result(job), keys.CANCELS, keys.PAUSES],
             [attempt, INCARNATION, str(name), phase, event, stored, expires, scripts.KEEP_FINAL, job],
         )
     )

@@ -59,11 +59,11 @@ function countDown() {
   }
 }
 
-// c cancels, r retries, e edits and reruns, [ and ] lead to the neighbours.
+// c cancels, p pauses and resumes, r retries, e edits and reruns, [ and ] lead to the neighbours.
 function press(event) {
   if (isTyping(event) || !singleKeysOn() || event.defaultPrevented) return;
   const target = {
-    c: "[data-key-c]", r: "[data-key-r]", e: "[data-key-e]", "[": "[rel=prev]", "]": "[rel=next]",
+    c: "[data-key-c]", p: "[data-key-p]", r: "[data-key-r]", e: "[data-key-e]", "[": "[rel=prev]", "]": "[rel=next]",
   }[event.key];
   const element = target && document.querySelector(target);
   if (!element) return;

@@ -135,7 +135,7 @@ class World:
         event = events.encode(state, run.job, run.attempt, worker=run.owner, **more)
         stored = celery_result.encode(run.job, state, None)
         _, verdict = scripts.call(
-            self.redis, "report", [keys.run(run.job), keys.EVENTS, keys.result(run.job), keys.CANCELS],
+            self.redis, "report", [keys.run(run.job), keys.EVENTS, keys.result(run.job), keys.CANCELS, keys.PAUSES],
             [run.attempt, run.owner, str(state), phase, event, stored, 1000, 1000, run.job],
         )  # fmt: skip
         if state == State.SUCCESS:

@@ -7,9 +7,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from jobs.browse.detail import audit_of
 from jobs.core.states import State
-from jobs.models import Artifact, Job, LogLine
+from jobs.models import Artifact, Attempt, Job, LogLine
 from tests.unit.api_client import Program, check_problem, make_user
 from tests.unit.api_kinds import VALID
+from tests.unit.job_rows import make_job, run_hash
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KIND = "test-every"
@@ -254,3 +255,16 @@ def test_a_foreign_id_with_a_slash(program):
     program.user.is_staff = True
     program.user.save()
     assert "kind" in errors_of(program.post("jobs/a%2Fb%20c/rerun"))
+
+
+def test_what_happened_is_answered_once_sql_has_the_end_that_redis_shows(program, monkeypatch):
+    job = make_job(owner=program.user, state="RETRY")
+    run_hash(job, state="SUCCESS", attempt=2)
+
+    def record(seconds):
+        Attempt.objects.create(job=job, number=2, state="SUCCESS")
+        Job.objects.filter(pk=job.pk).update(state="SUCCESS", attempt=2)
+
+    monkeypatch.setattr("jobs.submit.live.time.sleep", record)
+    [attempt] = program.get(f"jobs/{job.id}/attempts").json()["items"]
+    assert (attempt["number"], attempt["state"]) == (2, "SUCCESS")

@@ -5,12 +5,12 @@ from typing import Any
 
 from django import forms
 
-from jobs.core.fields import FileRef, UploadField, size_in_words
-from jobs.kinds._image import sniff
+from jobs.core.fields import FileRef, TrialField, UploadField, size_in_words
+from jobs.kinds._image import names, sniff
+from jobs.kinds._image.sizes import MAX_SIDE, MAX_SIZES, SizesField, sizes_of
 from jobs.kinds._image.sources import MAX_FILE, MAX_IMAGES, MAX_UNPACKED
 from jobs.kinds._image.steps import MAX_PIXELS
 
-MAX_SIDE = 16_000  # [px]
 MEGAPIXELS = MAX_PIXELS // 10**6
 ACCEPT = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".tif", ".tiff", ".zip")
 FORMATS = [("keep", "Keep"), ("jpeg", "JPEG"), ("png", "PNG"), ("webp", "WebP"), ("avif", "AVIF")]
@@ -34,6 +34,11 @@ WISHES = (
 
 def pixels(label: str, low: int = 1, **more: Any) -> forms.IntegerField:
     return forms.IntegerField(label=label, required=False, min_value=low, max_value=MAX_SIDE, **more)
+
+
+def _placeholders() -> str:
+    *some, last = (f"{{{name}}}" for name in names.FIELDS)
+    return f"{', '.join(some)} and {last}"
 
 
 class ImageForm(forms.Form):
@@ -67,6 +72,12 @@ class ImageForm(forms.Form):
     )
     width = pixels("Width", help_text="In pixels. With Fit, width or height is enough.")
     height = pixels("Height", help_text="In pixels.")
+    sizes = SizesField(
+        label="Several sizes",
+        required=False,
+        max_length=200,
+        help_text=f"In place of width and height: up to {MAX_SIZES}, as in 320, 640x480, x200. Each image gets each.",
+    )
     enlarge = forms.BooleanField(
         label="Enlarge smaller images",
         required=False,
@@ -122,6 +133,16 @@ class ImageForm(forms.Form):
         choices=[("srgb", "Convert to sRGB"), ("keep", "Keep the file's own profile (CMYK becomes sRGB)")],
         initial=DEFAULTS["profile"],
     )
+    names = forms.CharField(
+        label="Names of the results",
+        required=False,
+        max_length=100,
+        help_text=f"Made of {_placeholders()}. Empty: {{name}}.{{format}}, with several sizes "
+        "{name}-{width}x{height}.{format}. A name that is taken already gets a number.",
+    )
+    try_one = TrialField(
+        label="Try the first one", help_text="Processes only the first image; its page then offers to process all."
+    )
 
     def clean_images(self) -> list[Any]:
         """Refuses by the first bytes what the worker would refuse later. Stored files were seen when they came."""
@@ -141,12 +162,17 @@ class ImageForm(forms.Form):
             raise forms.ValidationError(problems)
         return uploads
 
+    def clean_names(self) -> str:
+        names.checked(self.cleaned_data["names"])
+        return str(self.cleaned_data["names"])
+
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
         for name, default in DEFAULTS.items():
             if name not in self.errors and data.get(name) in (None, ""):
                 data[name] = default
         self._check_resize(data)
+        self._check_names(data)
         self._check_crop(data)
         if data.get("blur") and data.get("sharpen"):
             self.add_error("sharpen", "Blur and sharpen undo each other: set one of them.")
@@ -154,24 +180,45 @@ class ImageForm(forms.Form):
             self.add_error("profile", "Grayscale cannot keep a colour profile: convert to sRGB.")
         if not self.errors and data["format"] == "keep" and not any(data.get(name) for name in WISHES):
             raise forms.ValidationError("Nothing to do yet: give a size, an edit, a quality or another format.")
+        data["try_one"] = bool(data.get("try_one")) and _may_be_many(data.get("images") or [])
         return data
 
     def _check_resize(self, data: dict[str, Any]) -> None:
-        width, height = data.get("width"), data.get("height")
-        if {"width", "height", "resize"} & set(self.errors):
+        width, height, several = data.get("width"), data.get("height"), data.get("sizes")
+        if {"width", "height", "resize", "sizes"} & set(self.errors):
             return
-        if not data.get("resize"):
-            data["resize"] = "fit" if width or height else ""
-        elif data["resize"] == "fit" and not (width or height):
+        if several and (width or height):
+            self.add_error("sizes", "Give width and height, or several sizes: not both.")
+        elif not data.get("resize"):
+            data["resize"] = "fit" if width or height or several else ""
+        elif data["resize"] == "fit" and not (width or height or several):
             self.add_error("width", "Fit needs a width or a height in pixels.")
         elif data["resize"] in ("fill", "exact"):
-            for name in ("width", "height"):
-                if not data.get(name):
-                    self.add_error(
-                        name, f"{data['resize'].capitalize()} needs width and height in pixels: {name} is missing."
-                    )
-        if width and height and data["resize"] in ("fill", "exact") and width * height > MAX_PIXELS:
-            self.add_error("width", f"{width:,} × {height:,} are more than {MEGAPIXELS} megapixels.")
+            self._check_both_sides(data)
+
+    def _check_both_sides(self, data: dict[str, Any]) -> None:
+        way = data["resize"].capitalize()
+        for size in sizes_of(data):
+            for name, side in size._asdict().items():
+                if not side and data.get("sizes"):
+                    self.add_error("sizes", f"{way} needs width and height, as in 640x480: {size} has no {name}.")
+                elif not side:
+                    self.add_error(name, f"{way} needs width and height in pixels: {name} is missing.")
+            if size.width and size.height and size.width * size.height > MAX_PIXELS:
+                self.add_error(
+                    "sizes" if data.get("sizes") else "width",
+                    f"{size.width:,} × {size.height:,} are more than {MEGAPIXELS} megapixels.",
+                )
+
+    def _check_names(self, data: dict[str, Any]) -> None:
+        """Refuses a pattern by which results can only have the same name."""
+        if not data.get("names") or {"names", "sizes", "images"} & set(self.errors):
+            return
+        used = names.checked(data["names"])
+        if not used & {"name", "number"} and _may_be_many(data["images"]):
+            self.add_error("names", "All images would have the same name: add {name} or {number}.")
+        elif not used & {"width", "height"} and len(sizes_of(data)) > 1:
+            self.add_error("names", "All sizes of an image would have the same name: add {width} or {height}.")
 
     def _check_crop(self, data: dict[str, Any]) -> None:
         names = ("crop_x", "crop_y", "crop_width", "crop_height")
@@ -192,6 +239,11 @@ class ImageForm(forms.Form):
                 )
 
 
+def _may_be_many(uploads: list[Any]) -> bool:
+    """Whether there is more than one image, as far as names tell: a zip may hold any number."""
+    return len(uploads) > 1 or any(upload.name.lower().endswith(".zip") for upload in uploads)
+
+
 def _head(upload: Any) -> bytes:
     upload.seek(0)
     head = upload.read(sniff.HEAD)
@@ -205,13 +257,11 @@ def _within(far: tuple[int, int], size: tuple[int, int]) -> bool:
 
 
 def size_text(params: Mapping[str, Any]) -> str:
-    """The size asked for: "1024 px", "800 × 600 px", "600 px high"."""
-    width, height = params.get("width"), params.get("height")
+    """The size asked for, or the sizes: "1024 px", "320 px, 640 × 480 px", "5 sizes"."""
     if not params.get("resize"):
         return ""
-    if width and height:
-        return f"{width} × {height} px"
-    return f"{width} px" if width else f"{height} px high"
+    sizes = sizes_of(params)
+    return ", ".join(size.words for size in sizes) if len(sizes) <= 3 else f"{len(sizes)} sizes"
 
 
 def edits(params: Mapping[str, Any]) -> list[str]:

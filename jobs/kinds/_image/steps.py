@@ -4,11 +4,13 @@ libvips computes only what the writer asks for, strip by strip: a step here cost
 an image is never in memory as a whole unless a step needs all of it (rotation).
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from jobs.kinds._image.sizes import Size
 from jobs.kinds._image.sources import Unusable
 
 #: Pixels of an image, read or made. At four bytes each, what one job may hold in memory follows from it.
@@ -32,8 +34,17 @@ class Work:
     #: Format to be written: a key of sniff.LABELS.
     target: str
     folder: Path
+    #: The sizes that become of it.
+    sizes: list[Size]
     image: Any = None
     notes: list[str] = field(default_factory=list)
+    #: Whether it was decoded for several sizes: the image can be read in any order, and again.
+    shared: bool = False
+
+    @property
+    def size(self) -> Size:
+        """The one that is made now."""
+        return self.sizes[0]
 
     @property
     def turn(self) -> float:
@@ -41,18 +52,35 @@ class Work:
         return float(self.params.get("rotate") or 0) % 360
 
     @property
-    def shrinks_on_load(self) -> bool:
-        """Whether the size can be made while decoding, which for JPEG and WebP saves most of the work."""
+    def only_shrinks(self) -> bool:
+        """Whether nothing before resizing asks for the original's pixels."""
         return bool(self.params.get("resize")) and not self.params.get("crop_width") and self.turn % 90 == 0
 
+    @property
+    def shrinks_on_load(self) -> bool:
+        """Whether the size is made while decoding, which for JPEG and WebP saves most of the work."""
+        return self.only_shrinks and not self.shared
 
-def plan(params: dict[str, Any]) -> list[tuple[str, Callable[[Work], None]]]:
-    """The steps that the parameters ask for, in their order, each with the name that progress shows."""
-    steps: list[tuple[str, Callable[[Work], None], bool]] = [
+    def at(self, size: Size) -> "Work":
+        """What goes on from here in one of its sizes."""
+        return replace(self, sizes=[size], notes=list(self.notes))
+
+
+Steps = list[tuple[str, Callable[[Work], None]]]
+
+
+def plan(params: dict[str, Any]) -> tuple[Steps, Steps]:
+    """The steps that the parameters ask for, in their order, each with the name that progress shows.
+
+    Those of the image first, then those of each of its sizes.
+    """
+    once: list[tuple[str, Callable[[Work], None], bool]] = [
         ("read", read, True),
         ("crop", crop, bool(params.get("crop_width"))),
         ("rotate", rotate, float(params.get("rotate") or 0) % 360 != 0),
         ("flip", flip, bool(params.get("flip"))),
+    ]
+    each: list[tuple[str, Callable[[Work], None], bool]] = [
         ("resize", resize, bool(params.get("resize"))),
         ("colours", colours, True),
         ("grayscale", grayscale, bool(params.get("grayscale"))),
@@ -60,6 +88,10 @@ def plan(params: dict[str, Any]) -> list[tuple[str, Callable[[Work], None]]]:
         ("sharpen", sharpen, bool(params.get("sharpen"))),
         ("watermark", watermark, bool(params.get("watermark"))),
     ]
+    return _wanted(once), _wanted(each)
+
+
+def _wanted(steps: list[tuple[str, Callable[[Work], None], bool]]) -> Steps:
     return [(name, step) for name, step, wanted in steps if wanted]
 
 
@@ -77,15 +109,36 @@ def read(work: Work) -> None:
         )
     if pages := _more_pages(header):
         work.notes.append(f"Only the first of {pages} frames was used.")
+    if len(work.sizes) > 1:
+        _read_for_several(work, header)
+        return
     if work.shrinks_on_load:
-        width, height, options = _box(work.params, swapped=work.turn % 180 == 90)
-        _check_size(*_outcome(*_sides_as_shown(header, work), work.params))
+        width, height, options = _box(work, swapped=work.turn % 180 == 90)
+        _check_size(*_outcome(*_sides_as_shown(header, work), work))
         work.image = pyvips.Image.thumbnail(path, width, height=height, fail_on="error", **options)
         return
     upright = int(header.get("orientation")) in (1, 2) if "orientation" in header.get_fields() else True
     needs_all = not upright or work.turn or work.params.get("flip") in ("vertical", "both")
     image = pyvips.Image.new_from_file(path, access="random" if needs_all else "sequential", fail_on="error")
     work.image = image.autorot()
+
+
+def _read_for_several(work: Work, header: Any) -> None:
+    """Decoded once for all sizes, and with no more pixels than twice what the largest needs.
+
+    Twice, as libvips keeps it where it shrinks on load: to shrink by less a second time would be seen.
+    """
+    import pyvips
+
+    work.shared = True
+    sides = _sides_as_shown(header, work)
+    scale = 2 * max(_scale(*sides, size, work.params) for size in work.sizes) if work.only_shrinks else 1.0
+    if scale < 1:
+        width, height = (math.ceil(side * scale) for side in (sides[::-1] if work.turn % 180 == 90 else sides))
+        work.image = _held(pyvips.Image.thumbnail(str(work.path), width, height=height, fail_on="error", size="down"))
+    else:
+        image = pyvips.Image.new_from_file(str(work.path), access="sequential", fail_on="error")
+        work.image = _held(image).autorot()
 
 
 def crop(work: Work) -> None:
@@ -128,13 +181,13 @@ def flip(work: Work) -> None:
 def resize(work: Work) -> None:
     """To the size asked for; `read` may have done it already."""
     if not work.shrinks_on_load:
-        width, height, options = _box(work.params)
-        _check_size(*_outcome(work.image.width, work.image.height, work.params))
+        width, height, options = _box(work)
+        _check_size(*_outcome(work.image.width, work.image.height, work))
         work.image = work.image.thumbnail_image(width, height=height, **options)
     if work.params["resize"] == "fit" and not work.params.get("enlarge"):
-        size = (work.image.width, work.image.height)
-        if size[0] < (work.params.get("width") or 0) and size[1] < (work.params.get("height") or _ENDLESS):
-            work.notes.append(f"Smaller than asked for, and not enlarged: {size[0]} × {size[1]}.")
+        made = (work.image.width, work.image.height)
+        if made[0] < (work.size.width or 0) and made[1] < (work.size.height or _ENDLESS):
+            work.notes.append(f"Smaller than asked for, and not enlarged: {made[0]} × {made[1]}.")
 
 
 def colours(work: Work) -> None:
@@ -242,26 +295,31 @@ def _held(image: Any) -> Any:
     return held
 
 
-def _box(params: dict[str, Any], swapped: bool = False) -> tuple[int, int, dict[str, Any]]:
+def _box(work: Work, swapped: bool = False) -> tuple[int, int, dict[str, Any]]:
     """What libvips' thumbnail takes: width, height, options."""
-    width, height = params.get("width") or _ENDLESS, params.get("height") or _ENDLESS
+    width, height = work.size.width or _ENDLESS, work.size.height or _ENDLESS
     if swapped:
         width, height = height, width
-    match params["resize"]:
+    match work.params["resize"]:
         case "fill":
             return width, height, {"size": "both", "crop": "centre"}
         case "exact":
             return width, height, {"size": "force"}
-    return width, height, {"size": "both" if params.get("enlarge") else "down"}
+    return width, height, {"size": "both" if work.params.get("enlarge") else "down"}
 
 
-def _outcome(width: int, height: int, params: dict[str, Any]) -> tuple[float, float]:
+def _scale(width: int, height: int, size: Size, params: dict[str, Any]) -> float:
+    """By how much an image is made smaller (or larger) for a size; of two scales the one that needs more pixels."""
+    scales = ((size.width or _ENDLESS) / width, (size.height or _ENDLESS) / height)
+    return min(scales) if params["resize"] == "fit" else max(scales)
+
+
+def _outcome(width: int, height: int, work: Work) -> tuple[float, float]:
     """The size that resizing will give, nearly: checked before libvips is asked to make it."""
-    wide, high = params.get("width") or _ENDLESS, params.get("height") or _ENDLESS
-    if params["resize"] != "fit":
-        return wide, high
-    scale = min(wide / width, high / height)
-    scale = scale if params.get("enlarge") else min(scale, 1.0)
+    if work.params["resize"] != "fit":
+        return work.size.width or _ENDLESS, work.size.height or _ENDLESS
+    scale = _scale(width, height, work.size, work.params)
+    scale = scale if work.params.get("enlarge") else min(scale, 1.0)
     return width * scale, height * scale
 
 

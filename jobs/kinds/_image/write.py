@@ -1,16 +1,15 @@
-"""Writing the finished picture, and what to call it."""
+"""Writing the finished picture."""
 
 import errno
 import re
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from jobs.kinds._image.sniff import LABELS
 from jobs.kinds._image.sources import Unusable
 from jobs.kinds._image.steps import WITH_ALPHA, Work
 
-SUFFIXES = {"jpeg": "jpg", "tiff": "tif"}
 #: Used where the form leaves the quality open.
 QUALITY = {"jpeg": 82, "webp": 82, "avif": 60}
 #: The longest side that a format can hold [px].
@@ -19,23 +18,6 @@ _LONGEST = {"webp": 16_383, "avif": 16_384, "jpeg": 65_500, "gif": 65_535}
 _MOST_AVIF = 40_000_000
 #: Optimal Huffman tables hold all coefficients in memory; above this many pixels they are not worth it.
 _OPTIMIZE_UP_TO = 25_000_000
-
-
-class Names:
-    """Names for results, each given once: two a.jpg become a.webp and a-2.webp."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def name(self, filename: str, target: str) -> str:
-        stem = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|]', "_", PurePosixPath(filename).stem).strip(" .")[:100] or "image"
-        suffix = SUFFIXES.get(target, target)
-        name, number = f"{stem}.{suffix}", 1
-        while name.lower() in self._taken:
-            number += 1
-            name = f"{stem}-{number}.{suffix}"
-        self._taken.add(name.lower())
-        return name
 
 
 def write(work: Work, path: Path, progress: Callable[[float], None]) -> None:

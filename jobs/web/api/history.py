@@ -1,6 +1,5 @@
 """GET jobs/ID/attempts, logs, artifacts and artifacts/ID: what happened, and what was made."""
 
-import time
 from typing import Any
 
 from django.http import FileResponse, HttpRequest, HttpResponseBase, JsonResponse
@@ -8,7 +7,8 @@ from django.urls import reverse
 
 from jobs.browse import detail
 from jobs.browse.represent import iso
-from jobs.models import Artifact, Attempt, LogLine
+from jobs.models import Artifact, Attempt, Job, LogLine
+from jobs.submit.live import wait_for_record
 from jobs.web.api.endpoint import Answer, endpoint, ok
 from jobs.web.api.lookup import find_job
 from jobs.web.api.problem import Problem
@@ -16,22 +16,16 @@ from jobs.web.api.query import LIMIT, whole_number
 from jobs.web.api.shapes import listed
 
 _ATTEMPT = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1, "description": "Only this attempt's lines."}
-#: [s] that a question about a job that has just ended waits for SQL to have its record.
-RECORDED_WITHIN = 3.0
 _CURSOR = {
     "type": "integer", "minimum": 0, "maximum": 2**63 - 1, "default": 0, "description": "`next` of the page before.",
 }  # fmt: skip
 
 
-def _recorded(request: HttpRequest, id: str) -> detail.Seen:
+def _recorded(request: HttpRequest, id: str) -> Job:
     """The job, as soon as SQL has the end that Redis tells of: who was told SUCCESS asks for the files next."""
-    deadline = time.monotonic() + RECORDED_WITHIN
-    while True:
-        seen = detail.see(find_job(request, id))
-        is_behind = seen.live is not None and seen.job.is_final
-        if not is_behind or time.monotonic() > deadline:
-            return seen
-        time.sleep(0.05)
+    job = find_job(request, id)
+    wait_for_record(job)
+    return job
 
 
 def attempt_json(attempt: Attempt) -> dict[str, Any]:
@@ -72,7 +66,7 @@ def artifact_json(artifact: Artifact, job_id: str) -> dict[str, Any]:
 )  # fmt: skip
 def list_attempts(request: HttpRequest, id: str) -> JsonResponse:
     """List a job's attempts, each with its own error, traceback and times."""
-    attempts = detail.attempts_of(_recorded(request, id))
+    attempts = detail.attempts_of(detail.see(_recorded(request, id)))
     return ok({"items": [attempt_json(attempt) for attempt in reversed(attempts)], "next": None})
 
 
@@ -87,7 +81,7 @@ def list_logs(request: HttpRequest, id: str) -> JsonResponse:
 
     `next` is there whenever lines were answered: with it as `cursor`, later lines follow as the job writes them.
     """
-    job = _recorded(request, id).job
+    job = _recorded(request, id)
     lines = LogLine.objects.filter(job=job, pk__gt=whole_number(request, "cursor", _CURSOR))
     if "attempt" in request.GET:
         lines = lines.filter(attempt=whole_number(request, "attempt", _ATTEMPT))
@@ -104,7 +98,7 @@ def list_logs(request: HttpRequest, id: str) -> JsonResponse:
 )  # fmt: skip
 def list_artifacts(request: HttpRequest, id: str) -> JsonResponse:
     """List a job's files."""
-    job = _recorded(request, id).job
+    job = _recorded(request, id)
     found = job.artifacts.order_by("created", "id")
     return ok({"items": [artifact_json(artifact, job.id) for artifact in found], "next": None})
 
@@ -121,7 +115,7 @@ def list_artifacts(request: HttpRequest, id: str) -> JsonResponse:
 )  # fmt: skip
 def download_artifact(request: HttpRequest, id: str, artifact: str) -> HttpResponseBase:
     """Download a file of a job."""
-    job = _recorded(request, id).job
+    job = _recorded(request, id)
     known = artifact[:33].replace("\0", "�")
     found = job.artifacts.filter(id=known).first()
     if found is None:

@@ -1,4 +1,4 @@
-"""GET jobs/ID, and what can be done with one job: cancel, retry."""
+"""GET jobs/ID, and what can be done with one job: cancel, pause, resume, retry."""
 
 import hashlib
 from typing import Any
@@ -86,6 +86,29 @@ def cancel_job(request: HttpRequest, body: Body, id: str) -> JsonResponse:
     A waiting job is REVOKED at once. A running one shows `cancelling` until its worker confirms.
     """
     return job_answer(door.cancel(find_job(request, id), request.user, via="api"), 202)
+
+
+@endpoint(
+    "POST", "jobs/{id}/pause", name="api-job-pause", scope="write", body=_NOTHING, problems=(409, 503),
+    answers={202: Answer("The wish is stored.", ref("Job"), headers=_JOB.headers)},
+    example="jobs/ID/pause --request POST",
+)  # fmt: skip
+def pause_job(request: HttpRequest, body: Body, id: str) -> JsonResponse:
+    """Pause a running job whose kind is `pausable`.
+
+    It stands still at its next step, and `progress.step` says `paused`. It keeps its worker, and can be cancelled.
+    """
+    return job_answer(door.pause(find_job(request, id), request.user, via="api"), 202)
+
+
+@endpoint(
+    "POST", "jobs/{id}/resume", name="api-job-resume", scope="write", body=_NOTHING, problems=(409, 503),
+    answers={202: Answer("The wish is stored.", ref("Job"), headers=_JOB.headers)},
+    example="jobs/ID/resume --request POST",
+)  # fmt: skip
+def resume_job(request: HttpRequest, body: Body, id: str) -> JsonResponse:
+    """Let a paused job go on where it was."""
+    return job_answer(door.resume(find_job(request, id), request.user, via="api"), 202)
 
 
 @endpoint(

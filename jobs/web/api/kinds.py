@@ -23,6 +23,7 @@ def kind_json(kind: type[Kind]) -> dict[str, Any]:
         "time_limit": kind.time_limit,
         "max_attempts": kind.retry.attempts,
         "idempotent": kind.idempotent,
+        "pausable": kind.pausable,
         "links": {"self": reverse("api-kind", args=[kind.slug]), "submit": reverse("api-jobs")},
     }
 

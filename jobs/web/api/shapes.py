@@ -47,6 +47,7 @@ _KIND = {
     "time_limit": {"type": ["number", "null"], "description": "[s] of one attempt"},
     "max_attempts": _WHOLE,
     "idempotent": {"type": "boolean", "description": "Run again without asking after a lost worker."},
+    "pausable": {"type": "boolean", "description": "A running job of it can be paused."},
     "links": _object({"self": _PATH, "submit": _PATH}),
 }
 
@@ -74,6 +75,10 @@ SHAPES: dict[str, dict[str, Any]] = {
             "max_attempts": _WHOLE,
             "next_retry_at": _MAYBE_TIME,
             "cancelling": {"type": "boolean", "description": "A cancel was asked for and is not yet confirmed."},
+            "paused": {
+                "type": "boolean",
+                "description": "Somebody has paused it. `progress.step` says `paused` once its worker stands still.",
+            },
             "outcome": {"type": "string", "description": "The result in short."},
             "result": {"description": "What the job returned, as JSON; null in lists."},
             "error": _or_null(_object({"type": _TEXT, "message": _TEXT})),

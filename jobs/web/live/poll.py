@@ -152,7 +152,9 @@ class Polls:
             believed = _MOVING if live["event"] else 0.0
         version = live["event"] or f"{row.changed.timestamp():.6f}"
         # What SQL adds to an end that it records after Redis told of it, times above all, is news as well.
-        marks = ("c" if body["cancelling"] else "") + ("r" if recorded else "")
+        marks = "".join(
+            mark for mark, holds in zip("cpr", (body["cancelling"], body["paused"], recorded), strict=True) if holds
+        )
         etag = f'"{version}.{row.attempt}{row.state[0]}{row.shown[0]}{marks}"'.encode()
         headers = [*_HEADERS, (b"etag", etag)]
         if not row.is_final:

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from jobs.wire import keys
 
-FIELDS = ("event", "cancel", "attempt", "state", "worker", "progress")
+FIELDS = ("event", "cancel", "attempt", "state", "worker", "progress", "pause")
 
 Values = tuple[str | None, ...]
 _NOTHING: Values = (None,) * len(FIELDS)

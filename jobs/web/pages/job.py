@@ -76,6 +76,8 @@ def _act(action: Callable[..., Job], said: str) -> Any:
             messages.success(request, said if not after.is_final else f"{after.shown_word}.")
         except Conflict as conflict:
             messages.warning(request, str(conflict))
+        except ConnectionError:
+            messages.warning(request, "Redis does not answer: nothing was changed.")
         return HttpResponseRedirect(found.get_absolute_url())
 
     return view
@@ -190,8 +192,8 @@ _PANELS: dict[str, Callable[[Seen, list[Attempt]], dict[str, Any]]] = {
 
 
 def _rate(seen: Seen) -> str:
-    """42/s, 3.1/min; "" while nobody knows."""
-    rate = seen.live.progress.rate if seen.live and seen.live.progress else None
+    """42/s, 3.1/min; "" while nobody knows, or nothing moves."""
+    rate = seen.live.progress.rate if seen.live and seen.live.progress and not seen.live.stands_still else None
     if not rate:
         return ""
     return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate >= 0.5 else f"{rate * 60:.1f}/min"
@@ -221,6 +223,8 @@ def _timeline(job: Job, attempts: list[Attempt]) -> list[dict[str, Any]]:
 urlpatterns = [
     path("jobs/<path:job_id>/live", live, name="job-live"),
     path("jobs/<path:job_id>/cancel", _act(submit.cancel, "Cancelling."), name="job-cancel"),
+    path("jobs/<path:job_id>/pause", _act(submit.pause, "Pausing."), name="job-pause"),
+    path("jobs/<path:job_id>/resume", _act(submit.resume, "It goes on."), name="job-resume"),
     path("jobs/<path:job_id>/retry", _act(submit.retry, "Started again."), name="job-retry"),
     path("jobs/<path:job_id>/artifacts/<str:artifact_id>", artifacts.artifact, name="artifact"),
     path("jobs/<path:job_id>/outputs.zip", artifacts.outputs, name="outputs"),

@@ -27,7 +27,11 @@ class Row:
 
     @property
     def word(self) -> str:
-        return "Cancelling" if self.job.is_cancelling else self.job.shown_word
+        if self.job.is_cancelling:
+            return "Cancelling"
+        if self.live and self.live.pause and self.job.state == State.STARTED:
+            return "Paused" if self.live.stands_still else "Pausing"
+        return self.job.shown_word
 
     @property
     def left(self) -> str:
@@ -62,6 +66,17 @@ class Row:
     @property
     def can_cancel(self) -> bool:
         return not self.job.is_final and not self.job.is_cancelling
+
+    @property
+    def can_pause(self) -> bool:
+        kind = self.job.kind_class
+        runs = self.job.state == State.STARTED and not self.job.is_cancelling
+        return runs and kind is not None and kind.pausable and not self.can_resume
+
+    @property
+    def can_resume(self) -> bool:
+        """Also between two attempts: the next one would begin paused."""
+        return self.live is not None and self.live.pause and not self.job.is_final and not self.job.is_cancelling
 
     @property
     def can_retry(self) -> bool:

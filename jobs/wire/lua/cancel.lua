@@ -1,5 +1,5 @@
 -- Cancels an attempt that nobody has claimed, by taking the claim itself; asks the worker otherwise (LINE 8).
--- KEYS: run, events, result, cancels.
+-- KEYS: run, events, result, cancels, pauses.
 -- ARGV: attempt, event, result JSON, result expiry [s], run expiry [s], job id, running according to SQL ('1')
 -- Answers 'revoked', 'running' (asked) or 'final'.
 local have = redis.call('HMGET', KEYS[1], 'attempt', 'phase')
@@ -16,6 +16,8 @@ local event = cjson.decode(ARGV[2])
 event['a'] = attempt
 local id = redis.call('XADD', KEYS[2], '*', 'e', cjson.encode(event))
 redis.call('HSET', KEYS[1], 'attempt', attempt, 'phase', 'final', 'state', 'REVOKED', 'user', event['u'], 'event', id)
+redis.call('HDEL', KEYS[1], 'pause')
+redis.call('HDEL', KEYS[5], ARGV[6])
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 redis.call('SETEX', KEYS[3], ARGV[4], ARGV[3])
 redis.call('PUBLISH', KEYS[3], ARGV[3])

@@ -1,5 +1,5 @@
 -- One state change of a claimed attempt: run hash, result key, its publication and the event, in one step.
--- KEYS: run, events, result, cancels.
+-- KEYS: run, events, result, cancels, pauses.
 -- ARGV: attempt, owner, state, phase, event, result JSON or '', result expiry [s], run expiry [s], job id
 -- Answers {event id, verdict}: 'ok'; 'superseded' or 'final': told in the stream, Redis' own state left alone;
 -- 'taken' (only while running): another worker owns it, the attempt must end.
@@ -24,8 +24,9 @@ if ARGV[6] ~= '' then
   redis.call('PUBLISH', KEYS[3], ARGV[6])
 end
 if final then
-  redis.call('HDEL', KEYS[1], 'progress')
+  redis.call('HDEL', KEYS[1], 'progress', 'pause')
   redis.call('SREM', KEYS[4], ARGV[9])
+  redis.call('HDEL', KEYS[5], ARGV[9])
   redis.call('EXPIRE', KEYS[1], ARGV[8])
 end
 return {id, 'ok'}
