@@ -338,6 +338,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 # --- Jobsite ----------------------------------------------------------------------------------------
 
+WEB_PROCESSES: int = env("WEB_PROCESSES", min(2, os.cpu_count() or 1), between(1, 64), "a whole number from 1 to 64")
 IO_POOL: str = env("IO_POOL", "eventlet", one_of("eventlet", "gevent", "threads"), "eventlet, gevent or threads")
 IO_CONCURRENCY: int = env("IO_CONCURRENCY", 200, between(1, 10_000), "a whole number from 1 to 10000")
 IO_PROCESSES: int = env("IO_PROCESSES", 1, between(1, 256), "a whole number from 1 to 256")

@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
 from django_celery_results.models import TaskResult
 
 from jobs.browse.live import Live, overlay
@@ -97,9 +96,11 @@ def incidents_of(job: Job) -> list[Incident]:
     return list(Incident.objects.filter(job=job).order_by("-seconds")[:RELATED])
 
 
-def audit_of(job: Job) -> QuerySet[AuditEntry]:
-    """Who did what, oldest first."""
-    return AuditEntry.objects.filter(job=job).select_related("user").order_by("at", "pk")
+def audit_of(job: Job) -> list[AuditEntry]:
+    """Who did what, oldest first. Submitting comes first, and the job itself tells of it."""
+    did = "rerun" if job.rerun_of_id else "submit"
+    submitted = AuditEntry(at=job.created, user=job.owner, action=did, via=job.via, job=job)
+    return [submitted, *AuditEntry.objects.filter(job=job).select_related("user").order_by("at", "pk")]
 
 
 def reruns_of(job: Job) -> list[Job]:

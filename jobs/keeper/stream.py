@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import redis
@@ -48,8 +50,9 @@ class Reader:
             self._pending_first = True
             return 0
         if entries:
-            _record_or_bury(client, _decoded(client, entries))
-            _acknowledge(client, [entry_id for entry_id, _ in entries])
+            batch = _decoded(client, entries)
+            _record_or_bury(client, batch)
+            _acknowledge(client, [entry_id for entry_id, _ in entries], Counter(event.type for event in batch))
             if len(entries) < BATCH:
                 time.sleep(GATHER)
         self._trim(client)
@@ -117,8 +120,10 @@ def _bury(client: Any, entry_id: str, text: str, error: Exception) -> None:
     client.xadd(keys.DEAD, {"event": entry_id, "text": text[:20_000], "error": repr(error)[:2000]}, maxlen=10_000)
 
 
-def _acknowledge(client: Any, ids: list[str]) -> None:
+def _acknowledge(client: Any, ids: list[str], of_type: Mapping[str, int]) -> None:
     pipe = client.pipeline()
     pipe.xack(keys.EVENTS, keys.GROUP, *ids)
     pipe.set(keys.RECORDED, ids[-1])
+    for name, count in of_type.items():
+        pipe.hincrby(keys.RECORDED_OF, name, count)
     pipe.execute()

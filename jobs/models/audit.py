@@ -6,11 +6,11 @@ from django.utils import timezone
 
 
 class AuditEntry(models.Model):
-    """Who did what to what."""
+    """Who did what to what. That a job was submitted, the job itself says: it has no entry."""
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    #: A verb: submit, cancel, retry, rerun, pause, run now …
+    #: A verb: cancel, retry, rerun, pause, run now …
     action = models.CharField(max_length=40)
     job = models.ForeignKey("jobs.Job", null=True, on_delete=models.CASCADE, related_name="audit")
     #: What it was done to, in words, where it is not a job.
@@ -27,11 +27,5 @@ class AuditEntry(models.Model):
     @classmethod
     def record(cls, user: Any, action: str, *, job: Any = None, target: str = "", via: str = "", **detail: Any) -> None:
         """Add an entry; `user` None means Jobsite itself."""
-        cls.unsaved(user, action, job=job, target=target, via=via, **detail).save(force_insert=True)
-
-    @classmethod
-    def unsaved(
-        cls, user: Any, action: str, *, job: Any = None, target: str = "", via: str = "", **detail: Any
-    ) -> "AuditEntry":
         who = user if user is not None and user.pk else None
-        return cls(user=who, action=action, job=job, target=target, via=via, detail=detail)
+        cls(user=who, action=action, job=job, target=target, via=via, detail=detail).save(force_insert=True)

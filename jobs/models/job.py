@@ -86,8 +86,11 @@ class Job(models.Model):
     next_check_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
 
-    rerun_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reruns")
-    schedule = models.ForeignKey("jobs.Schedule", null=True, on_delete=models.SET_NULL, related_name="jobs")
+    # Few jobs have either: their indexes, below, hold those alone.
+    rerun_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reruns", db_index=False)
+    schedule = models.ForeignKey(
+        "jobs.Schedule", null=True, on_delete=models.SET_NULL, related_name="jobs", db_index=False
+    )
     #: The run of the schedule that this job is; unique with it, so that no run starts twice.
     slot = models.DateTimeField(null=True, blank=True)
     #: The client's Idempotency-Key, and a hash of the body that came with it.
@@ -107,6 +110,7 @@ class Job(models.Model):
             models.Index(fields=["queue", "-created", "-seq"], name="job_queue"),
             models.Index(fields=["kind", "-created", "-seq"], name="job_kind"),
             models.Index(fields=["owner", "-created", "-seq"], name="job_owner"),
+            models.Index(fields=["rerun_of"], name="job_rerun_of", condition=Q(rerun_of__isnull=False)),
             models.Index(fields=["schedule", "-seq"], name="job_schedule", condition=Q(schedule__isnull=False)),
             models.Index(fields=["schedule", "state"], name="job_schedule_state", condition=Q(schedule__isnull=False)),
             models.Index(

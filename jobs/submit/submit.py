@@ -74,7 +74,7 @@ def submit(
         idempotency_hash=fingerprint,
     )  # fmt: skip
     try:
-        accept(job, fresh, kept, user, via)
+        accept(job, fresh, kept, user)
     except IntegrityError:
         # Of two submissions with one key (or of one schedule's run, or of a job that is to be there once) at the
         # same time, the unique index let one in: this is the other.
@@ -255,15 +255,14 @@ def queue_for(kind: type[Kind], queue: str | None, user: Any) -> str:
     return queue
 
 
-def accept(job: Job, fresh: list[Artifact], kept: list[str], user: Any, via: str) -> None:
+def accept(job: Job, fresh: list[Artifact], kept: list[str], user: Any) -> None:
+    """Store a new job with its files. Who submitted it, how and when, the row says: the audit does not repeat it."""
     with write():
         insert(job)
         for artifact in fresh:
             artifact.job = job
         if fresh or kept:
             Artifact.objects.bulk_create([*fresh, *_copies(kept, job, user)])
-        if via != Via.SCHEDULE:
-            insert(AuditEntry.unsaved(user, "rerun" if job.rerun_of_id else "submit", job=job, via=via))
     transaction.on_commit(lambda: publish_now([job]))  # at once, or with the surrounding transaction
 
 

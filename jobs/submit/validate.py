@@ -25,7 +25,9 @@ def bind(kind: type[Kind], params: Mapping[str, Any], files: Any = None, user: A
     """
     if isinstance(params, QueryDict):
         return kind.Form(params, files or MultiValueDict())
-    blank = kind.Form()
+    plain_form = kind.Form.__init__ is forms.BaseForm.__init__
+    # Django would look its own suffix up in the translations of each of ten thousand forms.
+    blank = kind.Form(label_suffix="") if plain_form else kind.Form()
     if unknown := sorted(set(params) - set(blank.fields)):
         known = ", ".join(blank.fields)
         raise Refused({name: [f"Unknown parameter. {kind.label} takes: {known}."] for name in unknown})
@@ -38,7 +40,7 @@ def bind(kind: type[Kind], params: Mapping[str, Any], files: Any = None, user: A
             _add_value(data, name, field, params[name])
         else:
             _add_value(data, name, field, blank.get_initial_for_field(field, name))
-    if kind.Form.__init__ is not forms.BaseForm.__init__:
+    if not plain_form:
         return kind.Form(data, given)  # what it does when it is made may depend on what it is bound to
     # As Django's own constructor does it; making a form copies every field of it.
     blank.data, blank.files, blank.is_bound = data, given, True

@@ -32,8 +32,9 @@ _pages: list[URLPattern] = [
     *jobs.urlpatterns,
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
+    # First: programs ask far more often than people, and Django tries one address after the other.
+    path("", include("jobs.web.api.urls")),
     *_pages,
     *with_slash(_pages),
-    path("", include("jobs.web.api.urls")),
     *job.urlpatterns,
 ]

@@ -6,6 +6,8 @@ EVENTS = "jobsite:events"
 GROUP = "keeper"
 #: Id of the last event that SQL has.
 RECORDED = "jobsite:recorded"
+#: How many events of each type have been recorded: type -> count.
+RECORDED_OF = "jobsite:recorded-of"
 #: Events that could not be recorded, with the reason; /readyz shows its length.
 DEAD = "jobsite:dead"
 #: A random word; gone or different: Redis was emptied, or replaced by an older copy (LINE 4).

@@ -16,7 +16,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default=settings.HOST, help="address to listen on (HOST)")
         parser.add_argument("--port", type=int, default=settings.PORT, help="port to listen on (PORT)")
-        parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
+        parser.add_argument(
+            "--workers", type=int, default=settings.WEB_PROCESSES, help="processes that share the port (WEB_PROCESSES)"
+        )
 
     def handle(self, *, host: str, port: int, workers: int, **_: Any) -> None:
         from jobs.web.live.server import serve

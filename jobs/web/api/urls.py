@@ -2,7 +2,7 @@
 
 import re
 
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 
 from jobs.web.api import (  # noqa: F401  each registers its calls
     accept,
@@ -32,10 +32,11 @@ def _paths() -> dict[str, list[Call]]:
 
 
 def _route(call: Call) -> str:
-    return PREFIX.lstrip("/") + re.sub(r"\{(\w+)\}", lambda match: f"<{_CONVERTERS[match[1]]}:{match[1]}>", call.path)
+    return re.sub(r"\{(\w+)\}", lambda match: f"<{_CONVERTERS[match[1]]}:{match[1]}>", call.path)
 
 
+_calls = [path(_route(calls[0]), view_of(calls), name=calls[0].name) for calls in _paths().values()]
 urlpatterns = [
-    *(path(_route(calls[0]), view_of(calls), name=calls[0].name) for calls in _paths().values()),
+    path(PREFIX.lstrip("/"), include(_calls)),
     re_path(r"^api(?:/[\s\S]*)?$", not_found, name="api-not-found"),
 ]

@@ -63,7 +63,7 @@ class Edge:
         self.access: Access = access
         self.polls = Polls(self.redis, self.hub, self.access)
         self.health = Health(self.redis)
-        self.metrics = Metrics(self.redis, self.hub, self.health)
+        self.metrics = Metrics(self.redis, self.health)
         self.django = Bridge(self._wsgi, self._threads)
         self._end_held_at_signals()
         await self.hub.start()
@@ -133,7 +133,8 @@ class Edge:
         headers = dict(scope["headers"])
         if not is_our_host(headers.get(b"host", b"")):
             return await refuse(send, _WRONG_HOST)
-        return await sse.serve(scope, headers, receive, send, self.hub, self.access)
+        with self.metrics.streams.track_inprogress():
+            return await sse.serve(scope, headers, receive, send, self.hub, self.access)
 
     async def _healthz(self, scope: Scope, receive: Receive, send: Send) -> int:
         return await respond(send, 200, b"ok\n", _UNCACHED, b"text/plain; charset=utf-8")

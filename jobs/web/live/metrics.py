@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import redis.exceptions
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from redis.asyncio import Redis
 
 from jobs.core.kind import POOLS
@@ -16,10 +19,11 @@ from jobs.core.priorities import NAMES, STEPS
 from jobs.core.states import UNFINISHED
 from jobs.web.live.health import Health
 from jobs.web.live.sql import in_sql
-from jobs.web.live.stream import Hub
 from jobs.wire import keys
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+#: Environment variable of prometheus_client: the folder in which processes of one server put their counts.
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 #: Jobs of a state are counted up to here, so that a scrape costs the same whatever waits.
 _COUNT_UP_TO = 100_000
 #: [s] for which a count is given again.
@@ -29,10 +33,14 @@ Sample = tuple[tuple[str, ...], float]
 
 
 class Metrics:
-    """The registry of one web process: what it did itself, and what it reads of the rest at a scrape."""
+    """What the web processes of this machine did, and what is read of the rest at a scrape.
 
-    def __init__(self, client: "Redis", hub: Hub, health: Health):
-        self.redis, self.hub, self.health = client, hub, health
+    Several processes share a port, and any of them answers: prometheus_client keeps their counts in files, which the
+    one that answers adds up, where its PROMETHEUS_MULTIPROC_DIR names a folder (server.py).
+    """
+
+    def __init__(self, client: "Redis", health: Health):
+        self.redis, self.health = client, health
         self.registry = CollectorRegistry()
         requests = Counter(
             "jobsite_http_requests", "Requests answered, by what answered.", ["route", "status"], registry=self.registry
@@ -45,12 +53,19 @@ class Metrics:
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
         )
         self._requests, self._seconds = requests, seconds
+        #: Open event streams.
+        self.streams = Gauge(
+            "jobsite_sse_clients", "Open event streams.", registry=self.registry, multiprocess_mode="livesum"
+        )
         # Finding a labelled child costs more than counting does.
         self._children: dict[tuple[str, int], Any] = {}
         self._timers: dict[str, Any] = {}
         self._read: list[GaugeMetricFamily | CounterMetricFamily] = []
         self._read_at = float("-inf")
         self._lock = asyncio.Lock()
+        if FOLDER in os.environ:
+            self.registry = CollectorRegistry()
+            MultiProcessCollector(self.registry)
         self.registry.register(self)
 
     def count(self, route: str, status: int, seconds: float | None) -> None:
@@ -71,16 +86,12 @@ class Metrics:
             if time.monotonic() - self._read_at > _FRESH:
                 self._read = await self._gather()
                 self._read_at = time.monotonic()
+        _forget_dead_processes()
         return generate_latest(self.registry)
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """What is not counted here but read: called by the registry."""
         yield from self._read
-        yield _gauge("jobsite_sse_clients", "Open event streams.", [], [((), self.hub.client_count)])
-        seen = CounterMetricFamily("jobsite_events", "Events seen by this process, by type.", labels=["type"])
-        for name, count in sorted(self.hub.seen.items()):
-            seen.add_metric([name], count)
-        yield seen
 
     async def _gather(self) -> list[GaugeMetricFamily | CounterMetricFamily]:
         counts = await in_sql(_unfinished)
@@ -105,7 +116,8 @@ class Metrics:
             pipe.xlen(keys.EVENTS)
             pipe.xlen(keys.DEAD)
             pipe.hgetall(keys.BLOCKED)
-            *depths, stream, dead, blocked = await pipe.execute()
+            pipe.hgetall(keys.RECORDED_OF)
+            *depths, stream, dead, blocked, recorded = await pipe.execute()
         by_node: dict[tuple[str, ...], float] = {}
         for worker in workers:
             by_node[worker.node, worker.pool] = by_node.get((worker.node, worker.pool), 0) + worker.held
@@ -120,6 +132,7 @@ class Metrics:
             _gauge("jobsite_dead_entries", "Events that could not be recorded.", [], [((), dead)]),
             _gauge("jobsite_keeper_lag_seconds", "How far SQL is behind.", [], [((), await self.health.lag())]),
             _blocked(blocked),
+            _recorded(recorded),
             _gauge(
                 "jobsite_worker_jobs",
                 "Jobs that a live worker holds.",
@@ -136,6 +149,23 @@ def _blocked(counts: dict[str, str]) -> CounterMetricFamily:
     for place, count in sorted(counts.items()):
         family.add_metric(json.loads(place), float(count))
     return family
+
+
+def _recorded(counts: dict[str, str]) -> CounterMetricFamily:
+    family = CounterMetricFamily("jobsite_events", "Events that SQL has, by type.", labels=["type"])
+    for name, count in sorted(counts.items()):
+        family.add_metric([name], float(count))
+    return family
+
+
+def _forget_dead_processes() -> None:
+    """A process that was killed leaves its open streams counted."""
+    for file in Path(os.environ.get(FOLDER, os.devnull)).glob("gauge_live*_*.db"):
+        process = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            mark_process_dead(process)
 
 
 def _gauge(name: str, text: str, labels: list[str], samples: list[Sample]) -> GaugeMetricFamily:

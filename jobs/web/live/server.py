@@ -1,7 +1,10 @@
 """The server beneath the edge: uvicorn."""
 
+import os
+import shutil
 import signal
 import socket
+from pathlib import Path
 
 import uvicorn
 from django.conf import settings
@@ -13,6 +16,8 @@ _GRACE = 10
 
 def serve(listening: socket.socket, workers: int = 1) -> int:
     """Serve on a bound socket until SIGTERM or SIGINT ends it in order; returns the exit status."""
+    if workers > 1:
+        _share_counts()
     config = uvicorn.Config(
         ":".join(settings.ASGI_APPLICATION.rsplit(".", 1)),
         loop="uvloop",
@@ -39,3 +44,11 @@ def serve(listening: socket.socket, workers: int = 1) -> int:
     server = uvicorn.Server(config)
     server.run(sockets=[listening])
     return 0 if server.started else 1
+
+
+def _share_counts() -> None:
+    """Where the processes put what they count, for whichever answers /metrics; named before prometheus_client loads."""
+    folder = Path(settings.VAR_DIR) / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -98,8 +98,6 @@ class Hub:
         #: Redis is away since the last read.
         self.on_hold = False
         self.closing = False
-        #: Events seen since the start, by type; for /metrics.
-        self.seen: dict[str, int] = defaultdict(int)
         self._epoch: str | None = None
         self._latest = Latest()
         self._kept: deque[News] = deque(maxlen=KEPT)
@@ -121,15 +119,11 @@ class Hub:
     def close(self) -> None:
         """End all open streams and long polls now."""
         self.closing = True
-        for client in self._clients():
+        for client in self.clients():
             client.end()
         self._wake_all()
 
     # --- who waits ----------------------------------------------------------------------------------
-
-    @property
-    def client_count(self) -> int:
-        return sum(len(group.clients) for group in self._groups.values())
 
     @contextmanager
     def open(self, audience: str, job: str | None, last_seen: str | None) -> Iterator[tuple[Client, Group]]:
@@ -164,10 +158,10 @@ class Hub:
 
     def recheck(self) -> None:
         """Somebody's access has changed: every open stream is to ask again whether it may go on."""
-        for client in self._clients():
+        for client in self.clients():
             client.wake.set()
 
-    def _clients(self) -> list[Client]:
+    def clients(self) -> list[Client]:
         return [client for group in self._groups.values() for client in group.clients]
 
     def _wake_all(self) -> None:
@@ -256,7 +250,6 @@ class Hub:
         except ValueError as error:
             logger.warning("An event was passed over: %s", error)
             return None
-        self.seen[event.type] += 1
         if not self._latest.takes(event):
             return None
         news = News(event)
@@ -290,7 +283,7 @@ class Hub:
             self._broadcast(frames.reset(self.position))
 
     def _broadcast(self, frame: bytes) -> None:
-        for client in self._clients():
+        for client in self.clients():
             client.push(frame)
         self._wake_all()
 
