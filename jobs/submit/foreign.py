@@ -44,7 +44,7 @@ def submit_task(
             return earlier
     quota.check(user, 1)
     try:
-        accept(job, [], [], user, via)
+        accept(job, [], [], user)
     except IntegrityError:
         # Of two submissions with one key at the same time, the unique index let one in: this is the other.
         if idempotency_key and (earlier := earlier_job(user, idempotency_key, job.idempotency_hash)):
@@ -83,17 +83,6 @@ def _task_job(
         changed=now, due_at=due_at, next_check_at=due_at if waits else now + timedelta(seconds=UNCONFIRMED_AFTER),
         search=words_for(title, name, name, owner.get_username() if owner else ""), **more,
     )  # fmt: skip
-<<<<<<< HEAD
-    try:
-        accept(job, [], [], user)
-    except IntegrityError:
-        # Of two submissions with one key at the same time, the unique index let one in: this is the other.
-        if idempotency_key and (earlier := earlier_job(user, idempotency_key, fingerprint)):
-            return earlier
-        raise
-    return job
-=======
->>>>>>> f21bb55972a3b6e5b4bf9798de5ceb35386a62e1
 
 
 def rerun_task(job: Job, user: Any, params: Mapping[str, Any] | None = None, **options: Any) -> Job:
