@@ -27,5 +27,11 @@ class AuditEntry(models.Model):
     @classmethod
     def record(cls, user: Any, action: str, *, job: Any = None, target: str = "", via: str = "", **detail: Any) -> None:
         """Add an entry; `user` None means Jobsite itself."""
+        cls.unsaved(user, action, job=job, target=target, via=via, **detail).save(force_insert=True)
+
+    @classmethod
+    def unsaved(
+        cls, user: Any, action: str, *, job: Any = None, target: str = "", via: str = "", **detail: Any
+    ) -> "AuditEntry":
         who = user if user is not None and user.pk else None
-        cls(user=who, action=action, job=job, target=target, via=via, detail=detail).save(force_insert=True)
+        return cls(user=who, action=action, job=job, target=target, via=via, detail=detail)
