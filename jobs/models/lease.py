@@ -43,11 +43,9 @@ class Lease(models.Model):
 class Leader:
     """One process' claim to a lease, renewed as it goes. `terms` counts how often it has come to lead."""
 
-    #: [s] that a lease lasts, and between its renewals.
-    LASTS, RENEWED_EVERY = 15.0, 4.0
-
-    def __init__(self, name: str):
-        self.name = name
+    def __init__(self, name: str, lasts: float = 15.0):
+        """lasts: of a lease whose holder vanished [s]; it is renewed after a quarter of it."""
+        self.name, self.lasts = name, lasts
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"[:64]
         self.terms = 0
         self._until = 0.0
@@ -55,16 +53,16 @@ class Leader:
     def leads(self) -> bool:
         """Whether this process may act now; takes or renews the lease where it is time. Raises DatabaseError."""
         now = time.monotonic()
-        if now < self._until - (self.LASTS - self.RENEWED_EVERY):
+        if now < self._until - 0.75 * self.lasts:
             return True
         close_old_connections()
-        took = Lease.take(self.name, self.holder, self.LASTS)
+        took = Lease.take(self.name, self.holder, self.lasts)
         if took and not self._until:
             self.terms += 1
             log.info("this %s leads", self.name)
         elif not took and self._until:
             log.warning("another %s leads now", self.name)
-        self._until = now + self.LASTS if took else 0.0
+        self._until = now + self.lasts if took else 0.0
         return took
 
     def forget(self) -> None:

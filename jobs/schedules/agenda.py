@@ -7,6 +7,8 @@ from itertools import islice, takewhile
 
 from jobs.models import Schedule
 from jobs.schedules import rules
+from jobs.schedules.plan import upcoming
+from jobs.schedules.reckon import with_task
 
 #: Schedules that are asked for their runs, and lines that are made of them.
 MOST_SCHEDULES, MOST_LINES = 100, 40
@@ -27,12 +29,9 @@ class Line:
 
 def agenda(now: datetime, ahead: timedelta = timedelta(hours=24)) -> list[Line]:
     """The first MOST_LINES lines of what starts between `now` and `ahead` later, soonest first."""
-    due = (
-        Schedule.objects.filter(next_run_at__gt=now, next_run_at__lte=now + ahead, task__enabled=True)
-        .select_related("task__crontab", "task__interval", "task__clocked", "task__solar").order_by("next_run_at")
-    )  # fmt: skip
+    due = Schedule.objects.filter(next_run_at__gt=now, next_run_at__lte=now + ahead, task__enabled=True)
     lines: list[Line] = []
-    for schedule in due[:MOST_SCHEDULES]:
+    for schedule in with_task(due.order_by("next_run_at"))[:MOST_SCHEDULES]:
         lines += _lines(schedule, now + ahead)
     at_once = Counter(_minute(line.at) for line in lines)
     marked = [Line(line.at, line.schedule, line.often, at_once[_minute(line.at)] - 1) for line in lines]
@@ -40,17 +39,15 @@ def agenda(now: datetime, ahead: timedelta = timedelta(hours=24)) -> list[Line]:
 
 
 def _lines(schedule: Schedule, end: datetime) -> list[Line]:
-    """The stored next run is the truth about the first; the rule tells those that follow."""
     first = schedule.next_run_at
     assert first is not None
     try:
-        after = takewhile(lambda run: run <= end, rules.runs_after(schedule.task, first))
-        following = list(islice(after, OFTEN))
-    except (ValueError, TypeError, ImportError, OverflowError, LookupError):
-        following = []  # the page Schedules says what is wrong with the rule
-    if len(following) == OFTEN:
+        runs = [run.at for run in islice(takewhile(lambda run: run.at <= end, upcoming(schedule, first)), OFTEN + 1)]
+    except rules.UNUSABLE:
+        runs = [first]  # the page Schedules says what is wrong with the rule
+    if len(runs) > OFTEN:
         return [Line(first, schedule, rules.in_words(schedule.task))]
-    return [Line(run, schedule) for run in (first, *following)]
+    return [Line(run, schedule) for run in runs]
 
 
 def _minute(at: datetime) -> datetime:

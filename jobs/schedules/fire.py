@@ -2,87 +2,119 @@
 
 import json
 import logging
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, transaction
-from django.db.models import F
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models import Exists, Model, OuterRef
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from jobs.core.registry import kind_of_task
+from jobs.core.states import UNFINISHED
 from jobs.foreign.task import call_of
 from jobs.models import AuditEntry, Job, Schedule
 from jobs.models.job import Via
-from jobs.schedules.reckon import next_run
+from jobs.models.writing import write
+from jobs.schedules.plan import turn
+from jobs.schedules.reckon import set_run, with_task
 from jobs.submit import submit
-from jobs.submit.foreign import submit_task
+from jobs.submit.foreign import draft_task, submit_task
+from jobs.submit.submit import Draft, draft, insert_drafts, publish_now
 
 log = logging.getLogger(__name__)
 
 #: Runs of one step, so that a long backlog leaves room for other writers.
 BATCH = 100
-#: [s] of lateness up to which a run counts as on time.
-ON_TIME = 60.0
+
+
+@dataclass
+class Turn:
+    """What becomes of one schedule: its row as it is to be, and the job that it starts, if any."""
+
+    schedule: Schedule
+    #: What the row was when this was decided; another scheduler may have been faster.
+    seen: tuple[datetime | None, datetime | None] = field(init=False)
+    start: datetime | None = None
+    draft: Draft | None = None
+    refused: str = ""
+
+    def __post_init__(self) -> None:
+        self.seen = (self.schedule.slot, self.schedule.held)
 
 
 def fire_due(now: datetime | None = None) -> int:
     """Start all runs that are due, up to BATCH; answers how many schedules were handled."""
     now = now or timezone.now()
-    due = list(
-        Schedule.objects.filter(next_run_at__lte=now)
-        .order_by("next_run_at")
-        .select_related("owner", "task__crontab", "task__interval", "task__clocked", "task__solar")[:BATCH]
-    )
-    for schedule in due:
-        _fire(schedule, now)
+    due = list(with_task(Schedule.objects.filter(next_run_at__lte=now).order_by("next_run_at"))[:BATCH])
+    busy = _busy(due)
+    _carry_out([_due(schedule, now, schedule.pk in busy) for schedule in due])
     return len(due)
 
 
-def next_due() -> datetime | None:
-    return Schedule.objects.filter(next_run_at__isnull=False).order_by("next_run_at").values_list(
-        "next_run_at", flat=True
-    ).first()  # fmt: skip
+def release_held() -> int:
+    """Start the runs that were held back, up to BATCH, whose former run has ended; answers how many."""
+    running = Job.objects.filter(schedule=OuterRef("pk"), state__in=UNFINISHED)
+    free = list(with_task(Schedule.objects.filter(~Exists(running), held__isnull=False).order_by("held"))[:BATCH])
+    _carry_out([_released(schedule) for schedule in free])
+    return len(free)
 
 
 def run_now(schedule: Schedule, user: Any = None, via: str = Via.FORM) -> Job:
     """Start the job at once, beside the planned runs. Raises Refused where its parameters are no longer valid."""
-    job = _submit(schedule, None, user or schedule.owner)
+    job = _made(schedule, None, user or schedule.owner, submit, submit_task)
     AuditEntry.record(user, "run now", job=job, target=schedule.task.name, via=via)
     return job
 
 
-def _fire(schedule: Schedule, now: datetime) -> None:
-    slot = schedule.next_run_at
-    assert slot is not None
-    following = None if schedule.task.one_off else next_run(schedule.task, now)
-    late = now - slot > timedelta(seconds=ON_TIME)
+def _busy(schedules: Iterable[Schedule]) -> set[int | None]:
+    """Of those that care: the ones with an unfinished job."""
+    asking = [schedule.pk for schedule in schedules if schedule.overlap != "allow"]
+    if not asking:
+        return set()
+    unfinished = Job.objects.filter(schedule__in=asking, state__in=UNFINISHED)
+    return set(unfinished.values_list("schedule", flat=True).distinct())
+
+
+def _due(schedule: Schedule, now: datetime, busy: bool) -> Turn:
+    decided = Turn(schedule)
+    slot, following = turn(schedule, now)
+    set_run(schedule, following)
+    if slot is None or not schedule.task.enabled:
+        pass  # missed; or switched off behind our back
+    elif schedule.held or (busy and schedule.overlap == "skip"):
+        schedule.left_out += 1
+    elif busy:
+        schedule.held = slot
+    else:
+        _start(decided, slot)
+    return decided
+
+
+def _released(schedule: Schedule) -> Turn:
+    decided, slot, schedule.held = Turn(schedule), schedule.held, None
+    if schedule.task.enabled:
+        _start(decided, slot)
+    return decided
+
+
+def _start(decided: Turn, slot: datetime | None) -> None:
+    schedule = decided.schedule
     try:
-        with transaction.atomic():
-            # Conditional: of two schedulers at the same slot one moves it on, and only that one submits.
-            moved = Schedule.objects.filter(pk=schedule.pk, next_run_at=slot).update(next_run_at=following)
-            # Switched off behind our back, it is only moved on.
-            if moved and schedule.task.enabled and not (late and schedule.misfire == "skip"):
-                _submit(schedule, slot, schedule.owner)
-                _count(schedule.task, slot)
-    except IntegrityError:
-        # The slot has its job already (the unique index says so): a scheduler died after starting it.
-        Schedule.objects.filter(pk=schedule.pk, next_run_at=slot).update(next_run_at=following)
+        decided.draft = _made(schedule, slot, schedule.owner, draft, draft_task)
+        decided.start, schedule.left_out = slot, 0
     except DatabaseError:
         raise
     except Exception as error:  # whatever a kind's form or the stored JSON raises: the other schedules go on
         log.error("the schedule %r could not start its job: %s", schedule.task.name, error)
-        Schedule.objects.filter(pk=schedule.pk, next_run_at=slot).update(next_run_at=following)
-        AuditEntry.record(None, "refused", target=schedule.task.name[:200], via=Via.SCHEDULE, error=str(error)[:1000])
+        decided.refused = str(error)[:1000]
 
 
-def _count(task: PeriodicTask, slot: datetime) -> None:
-    """What stock django-celery-beat shows; through update(), since a save would be taken for a change of the rule."""
-    more = {"enabled": False} if task.one_off else {}
-    PeriodicTask.objects.filter(pk=task.pk).update(last_run_at=slot, total_run_count=F("total_run_count") + 1, **more)
-
-
-def _submit(schedule: Schedule, slot: datetime | None, user: Any) -> Job:
+def _made(schedule: Schedule, slot: datetime | None, user: Any, of_kind: Callable[..., Any],
+          of_task: Callable[..., Any]) -> Any:  # fmt: skip
+    """What one of the two makes of the schedule's parameters."""
     task = schedule.task
     options = {
         "user": user, "via": Via.SCHEDULE, "title": task.name, "priority": task.priority, "queue": task.queue or None,
@@ -91,6 +123,58 @@ def _submit(schedule: Schedule, slot: datetime | None, user: Any) -> Job:
     kwargs = json.loads(task.kwargs or "{}")
     kind = kind_of_task(task.task)
     if kind:
-        return submit(kind, kwargs, **options)
+        return of_kind(kind, kwargs, **options)
     args, kwargs = call_of({"args": json.loads(task.args or "[]"), "kwargs": kwargs})
-    return submit_task(task.task, args, kwargs, **options)
+    return of_task(task.task, args, kwargs, **options)
+
+
+def _carry_out(turns: Sequence[Turn]) -> None:
+    """Together, or where SQL refuses a job, each for itself."""
+    try:
+        _write(turns)
+    except IntegrityError:
+        if len(turns) > 1:
+            for one in turns:
+                _carry_out([one])
+        elif turns[0].draft is not None:
+            # The slot has its job already (a unique index says so), or one that is to be there once waits or runs.
+            turns[0].draft = turns[0].start = None
+            _write(turns)
+        else:
+            raise
+
+
+def _write(turns: Sequence[Turn]) -> None:
+    """The rows' changes and the jobs in one transaction: of two schedulers at the same slot one does both."""
+    with write():
+        rows = Schedule.objects.select_for_update().filter(pk__in=[each.schedule.pk for each in turns])
+        stored = {pk: seen for pk, *seen in rows.values_list("pk", "slot", "held")}
+        mine = [each for each in turns if stored.get(each.schedule.pk) == list(each.seen)]
+        started = [each for each in mine if each.start]
+        drafts = [each.draft for each in started if each.draft]
+        insert_drafts(drafts)
+        _update(Schedule, ["slot", "next_run_at", "held", "left_out"], [each.schedule for each in mine])
+        _count(started)
+        for each in mine:
+            if each.refused:
+                name = each.schedule.task.name[:200]
+                AuditEntry.record(None, "refused", target=name, via=Via.SCHEDULE, error=each.refused)
+    transaction.on_commit(lambda: publish_now([each.job for each in drafts]))
+
+
+def _count(started: Sequence[Turn]) -> None:
+    """What stock django-celery-beat shows; through SQL, since a save would be taken for a change of the rule."""
+    for each in started:
+        each.schedule.task.last_run_at = each.start
+    also = ("total_run_count = total_run_count + 1", "enabled = (enabled AND NOT one_off)")
+    _update(PeriodicTask, ["last_run_at"], [each.schedule.task for each in started], also)
+
+
+def _update(model: type[Model], names: Sequence[str], rows: Sequence[Any], also: Sequence[str] = ()) -> None:
+    """Write columns of many rows. The ORM's bulk_update is one CASE a row and column: several times slower."""
+    columns: list[Any] = [model._meta.get_field(name) for name in names]
+    changes = [*(f"{each.column} = %s" for each in columns), *also]
+    values = [[*(each.get_db_prep_save(getattr(row, each.attname), connection) for each in columns), row.pk]
+              for row in rows]  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.executemany(f"UPDATE {model._meta.db_table} SET {', '.join(changes)} WHERE id = %s", values)  # noqa: S608

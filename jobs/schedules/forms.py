@@ -14,8 +14,10 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 
 from jobs.core import priorities
 from jobs.core.errors import Refused
-from jobs.models.schedule import MISFIRE_CHOICES
+from jobs.models import Schedule
+from jobs.models.schedule import MISFIRE_CHOICES, OVERLAP_CHOICES
 from jobs.schedules import rules
+from jobs.schedules.plan import runs
 from jobs.schedules.target import Target
 from jobs.submit.submit import queue_for
 
@@ -23,6 +25,7 @@ CRON, EVERY, ONCE, KEEP = "cron", "every", "once", "keep"
 PERIODS = [(name, name) for name in ("seconds", "minutes", "hours", "days")]
 _LONGEST = timedelta(days=3660)
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_TIMES = ("at", "start", "end", "paused_until")
 _CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 _CRON_EXAMPLE = (
     "Expected minute, hour, day of month, month, day of week, such as 30 2 * * 1-5 for 02:30 from Monday to Friday; "
@@ -45,13 +48,28 @@ class ScheduleForm(forms.Form):
     period = forms.ChoiceField(label="Unit", required=False, choices=PERIODS, initial="minutes")
     at = forms.DateTimeField(label="Runs at", required=False)
     timezone = forms.ChoiceField(label="Time zone", required=False, help_text="Of the cron rule and the times here.")
-    start = forms.DateTimeField(label="Not before", required=False)
-    end = forms.DateTimeField(label="Not after", required=False)
-    misfire = forms.ChoiceField(
-        label="If a run was missed", choices=MISFIRE_CHOICES, initial="once", required=False,
-        help_text="Missed: its time passed while no scheduler ran.",
+    jitter = forms.IntegerField(
+        label="Spread over", required=False, min_value=0, max_value=86_400, initial=0,
+        help_text="Seconds. Each run starts up to so much later, so that not all schedules start at once.",
     )  # fmt: skip
+    overlap = forms.ChoiceField(
+        label="If still running", choices=OVERLAP_CHOICES, initial="allow", required=False,
+        help_text="A run's time comes while a job of this schedule is not finished.",
+    )  # fmt: skip
+    misfire = forms.ChoiceField(
+        label="If missed", choices=MISFIRE_CHOICES, initial="once", required=False,
+        help_text="A run's time passed while no scheduler ran.",
+    )  # fmt: skip
+    misfire_limit = forms.IntegerField(
+        label="Make up for at most", required=False, min_value=1, max_value=100, initial=10,
+        help_text="The newest so many of the missed runs.",
+    )  # fmt: skip
+    start = forms.DateTimeField(label="From", required=False, help_text="No run before it.")
+    end = forms.DateTimeField(label="Until", required=False, help_text="No run after it.")
     enabled = forms.BooleanField(label="On", required=False, initial=True)
+    paused_until = forms.DateTimeField(
+        label="Paused until", required=False, help_text="No run before it; then it goes on by itself."
+    )
     priority = forms.ChoiceField(
         choices=[(name, name.capitalize()) for name in priorities.BY_NAME], initial="normal", required=False
     )
@@ -94,11 +112,13 @@ class ScheduleForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        for name in ("start", "end", "at"):
+        for name in _TIMES:
             if data.get(name) and not _FIRST <= data[name] < _LAST:
                 self.add_error(name, "Expected a time from the year 2000 to 2199.")
         if data.get("start") and data.get("end") and data["end"] <= data["start"]:
             self.add_error("end", "This is before the start: choose a later time.")
+        if data.get("paused_until") and data["paused_until"] <= timezone.now():
+            self.add_error("paused_until", "This has passed. Choose a time to come.")
         check = {CRON: self._check_cron, EVERY: self._check_every, ONCE: self._check_once}.get(data.get("rule", ""))
         if check:
             check(data)
@@ -148,23 +168,44 @@ class ScheduleForm(forms.Form):
         planned = self.planned()
         if self.cleaned_data.get("rule") == KEEP:
             return
-        if planned.enabled and not rules.next_runs(planned, timezone.now(), 1):
-            name = "end" if self.cleaned_data.get("end") else "at" if self.cleaned_data.get("rule") == ONCE else "rule"
+        if not planned.task.enabled or next(runs(planned, timezone.now()), None):
+            return
+        data, planned.paused_until = self.cleaned_data, None
+        if data["paused_until"] and next(runs(planned, timezone.now()), None):
+            self.add_error("paused_until", "There is no run left after this: choose an earlier time.")
+        else:
+            name = "end" if data.get("end") else "at" if data.get("rule") == ONCE else "rule"
             self.add_error(name, "There is no run left before this: choose a later time, or switch the schedule off.")
 
     @property
     def shows_its_rule(self) -> bool:
         """Whether `planned` can be asked: nothing that the next runs depend on is wrong."""
-        return not set(self.errors) & {"__all__", "rule", "cron", "every", "period", "at", "timezone", "start", "end"}
+        return not set(self.errors) & {"__all__", "rule", "cron", "every", "period", "timezone", "jitter", *_TIMES}
 
-    def planned(self) -> PeriodicTask:
-        """The task as it would be stored, with rules that are not; for next runs and words. See `shows_its_rule`."""
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What the Schedule beside the task keeps; a field that was not sent has its default."""
+        data = self.cleaned_data
+        return {
+            "overlap": data.get("overlap") or "allow",
+            "misfire": data.get("misfire") or "once",
+            "misfire_limit": data.get("misfire_limit") or self.fields["misfire_limit"].initial,
+            "jitter": data.get("jitter") or 0,
+            "paused_until": data.get("paused_until"),
+        }
+
+    def planned(self) -> Schedule:
+        """The schedule as it would be stored, with rules that are not; for runs and words. See `shows_its_rule`."""
         data = self.cleaned_data
         now = timezone.now().replace(microsecond=0)
         task = PeriodicTask(
             name=data.get("name", ""), task=self.target.task, enabled=data.get("enabled", True),
             start_time=data.get("start"), expires=data.get("end"), one_off=data["rule"] == ONCE, date_changed=now,
         )  # fmt: skip
+        if self.task and self.task.interval and self.initial.get("every") == data.get("every"):
+            # As it is stored, intervals are counted on from where they are.
+            task.last_run_at, task.date_changed = self.task.last_run_at, self.task.date_changed
+        stored = getattr(self.task, "jobsite", None)
         if data["rule"] == CRON:
             task.crontab = data["crontab"]
         elif data["rule"] == EVERY:
@@ -173,7 +214,7 @@ class ScheduleForm(forms.Form):
             task.clocked = ClockedSchedule(clocked_time=data["at"])
         elif self.task:
             task.interval, task.solar, task.one_off = self.task.interval, self.task.solar, self.task.one_off
-        return task
+        return Schedule(task=task, skipped=stored.skipped if stored else None, **self.terms)
 
     def apply(self, task: PeriodicTask) -> None:
         """Write everything but the parameters into a PeriodicTask, not saved. Rules are shared rows, never changed."""
@@ -216,7 +257,8 @@ def initial_of(task: PeriodicTask) -> dict[str, Any]:
     rule = CRON if task.crontab else ONCE if task.clocked else EVERY if task.interval else KEEP
     if task.interval and (task.interval.period not in dict(PERIODS) or task.one_off):
         rule = KEEP
-    jobsite = getattr(task, "jobsite", None)
+    kept = getattr(task, "jobsite", None) or Schedule()
+    paused = kept.paused_until if kept.paused_until and kept.paused_until > timezone.now() else None
     return {
         "name": task.name,
         "rule": rule,
@@ -227,8 +269,9 @@ def initial_of(task: PeriodicTask) -> dict[str, Any]:
         "timezone": zone.key,
         "start": _local(task.start_time, zone),
         "end": _local(task.expires, zone),
-        "misfire": jobsite.misfire if jobsite else "once",
+        **{name: getattr(kept, name) for name in ("jitter", "overlap", "misfire", "misfire_limit")},
         "enabled": task.enabled,
+        "paused_until": _local(paused, zone),
         "priority": priorities.NAMES.get(task.priority, "normal") if task.priority is not None else "normal",
         "queue": task.queue or "",
         "description": task.description,

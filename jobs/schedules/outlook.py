@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from jobs.models import Schedule
 from jobs.schedules import rules
+from jobs.schedules.plan import upcoming
 
 #: [days] ahead in which clock changes are looked for.
 YEAR = 366
@@ -13,7 +16,8 @@ YEAR = 366
 
 @dataclass(frozen=True)
 class Outlook:
-    """words: "Daily at 02:30"; runs: the next ones in the schedule's time zone; remarks: what may surprise."""
+    """words: "Daily at 02:30"; runs: the next ones in the schedule's time zone, as they will start; remarks: what may
+    surprise."""
 
     words: str
     zone: str
@@ -22,17 +26,18 @@ class Outlook:
     remarks: list[str] = field(default_factory=list)
 
 
-def outlook(task: Any, now: datetime | None = None, count: int = 10) -> Outlook:
-    """Of a PeriodicTask, stored or not. A rule that cannot be read says why in its words, and has no runs."""
-    now = now or datetime.now(UTC)
+def outlook(schedule: Schedule, now: datetime | None = None, count: int = 10) -> Outlook:
+    """Of a schedule, stored or not. A rule that cannot be read says why in its words, and has no runs."""
+    now, task = now or datetime.now(UTC), schedule.task
     cron = rules.cron_line(task.crontab) if task.crontab else ""
     try:
-        runs = rules.next_runs(task, now, count)
+        zone = rules.zone_of(task)
+        runs = [run.at.astimezone(zone) for run in islice(upcoming(schedule, now), count)]
         remarks = _remarks(task, now) if task.crontab and runs else []
     except rules.UNUSABLE as error:
         why = " ".join(str(error).split())[:200]
         return Outlook(f"Cannot be used: {why}", str(task.crontab.timezone) if task.crontab else "UTC", cron)
-    return Outlook(rules.in_words(task), rules.zone_of(task).key, cron, runs, remarks)
+    return Outlook(rules.in_words(task), zone.key, cron, runs, remarks)
 
 
 def _remarks(task: Any, now: datetime) -> list[str]:

@@ -1,54 +1,81 @@
 """Keeping `Schedule.next_run_at` true, whoever changes a PeriodicTask and how."""
 
-import logging
+import hashlib
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from jobs.models import Schedule
-from jobs.schedules import rules
-
-log = logging.getLogger(__name__)
+from jobs.schedules.plan import Run, is_slot, next_run
 
 _RULES = ("crontab", "interval", "clocked", "solar")
-#: Celery's own clean-up of results, which django-celery-beat adds by itself: Jobsite prunes its own (keeper/prune.py).
-FOREIGN_CLEANUP = "celery.backend_cleanup"
+#: All that the next run depends on.
+_READ = (
+    "task__enabled", "task__start_time", "task__expires", "task__one_off",
+    "task__crontab__minute", "task__crontab__hour", "task__crontab__day_of_month", "task__crontab__month_of_year",
+    "task__crontab__day_of_week", "task__crontab__timezone", "task__interval__every", "task__interval__period",
+    "task__clocked__clocked_time", "task__solar__event", "task__solar__latitude", "task__solar__longitude",
+    "jitter", "paused_until",
+)  # fmt: skip
+#: Schedules that are loaded at a time.
+_SOME = 500
 
 
 def reckon(task: PeriodicTask, now: datetime | None = None, owner: Any = None) -> Schedule:
     """Make or correct the Schedule beside a PeriodicTask. A rule that cannot be read is told and never runs."""
-    now = now or timezone.now()
     schedule, made = Schedule.objects.get_or_create(task=task, defaults={"owner": owner})
-    rule = rules.fingerprint(task)
-    if made or schedule.rule != rule:
-        schedule.rule = rule
-        schedule.next_run_at = next_run(task, now)
-        schedule.save(update_fields=["rule", "next_run_at"])
+    schedule.task = task
+    for _, known, rule in _fingerprints(Schedule.objects.filter(pk=schedule.pk)):
+        if made or known != rule:
+            _plan(schedule, rule, now or timezone.now())
     return schedule
-
-
-def next_run(task: PeriodicTask, now: datetime) -> datetime | None:
-    """The first run after `now`; None where there is none, or the rule cannot be used, which is logged."""
-    if task.task == FOREIGN_CLEANUP:
-        return None
-    try:
-        return rules.next_after(task, now)
-    except rules.UNUSABLE as error:
-        log.error("the schedule %r has a rule that cannot be used: %s", task.name, error)
-        return None
 
 
 def reckon_all() -> int:
     """Find what was changed behind our back (QuerySet.update, another program); answers how many were looked at."""
-    count = 0
-    for task in PeriodicTask.objects.select_related("jobsite", *_RULES).iterator(1000):
-        known = getattr(task, "jobsite", None)
-        if known is None or known.rule != rules.fingerprint(task):
-            reckon(task)
+    for task in PeriodicTask.objects.filter(jobsite__isnull=True).select_related(*_RULES):
+        reckon(task)
+    count, changed = 0, {}
+    for pk, known, rule in _fingerprints(Schedule.objects.all()):
         count += 1
+        if known != rule:
+            changed[pk] = rule
+    now, pks = timezone.now(), list(changed)
+    for start in range(0, len(pks), _SOME):
+        for schedule in with_task(Schedule.objects.filter(pk__in=pks[start : start + _SOME])):
+            _plan(schedule, changed[schedule.pk], now)
     return count
+
+
+def with_task(schedules: "QuerySet[Schedule]") -> "QuerySet[Schedule]":
+    """With task, rule and owner, in a fixed number of queries. Not by joins: rules and owners are shared by many."""
+    return schedules.select_related("task").prefetch_related(*(f"task__{rule}" for rule in _RULES), "owner")
+
+
+def set_run(schedule: Schedule, run: Run | None) -> None:
+    schedule.slot, schedule.next_run_at = (run.slot, run.at) if run else (None, None)
+
+
+def _fingerprints(schedules: "QuerySet[Schedule]") -> Iterator[tuple[int, str, str]]:
+    """(key, fingerprint that the next run was computed from, fingerprint of what is stored now)."""
+    for pk, known, *values in schedules.values_list("pk", "rule", *_READ).iterator(2000):
+        yield pk, known, _fingerprint(values)
+
+
+def _fingerprint(values: Sequence[Any]) -> str:
+    return hashlib.sha256(repr([str(value) for value in values]).encode()).hexdigest()
+
+
+def _plan(schedule: Schedule, rule: str, now: datetime) -> None:
+    schedule.rule = rule
+    if schedule.skipped and not is_slot(schedule, schedule.skipped):
+        schedule.skipped = None
+    set_run(schedule, next_run(schedule, now))
+    schedule.save(update_fields=["rule", "slot", "next_run_at", "skipped"])
 
 
 def on_task_saved(sender: Any, instance: PeriodicTask, **_: Any) -> None:

@@ -1,9 +1,9 @@
 """When a schedule runs: next times and words, from the rule that a PeriodicTask names. No SQL is asked here."""
 
-import hashlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import count, islice
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,26 +26,20 @@ class NeverRuns(ValueError):
     """The rule has no run ahead; the text says why."""
 
 
-def next_after(task: Any, moment: datetime) -> datetime | None:
-    """The first run of a PeriodicTask after `moment`; None where there is none, or the schedule is switched off."""
-    if not task.enabled:
-        return None
-    for run in runs_after(task, moment):
-        return run
-    return None
-
-
 def next_runs(task: Any, moment: datetime, number: int = 5) -> list[datetime]:
     """The next runs after `moment`, in the schedule's time zone, switched off or not."""
     zone = zone_of(task)
     return [run.astimezone(zone) for run in islice(runs_after(task, moment), number)]
 
 
-def runs_after(task: Any, moment: datetime) -> Iterator[datetime]:
-    """All runs after `moment`, none before start_time or after expires."""
+def runs_after(task: Any, moment: datetime, anchor: datetime | None = None) -> Iterator[datetime]:
+    """All runs of a PeriodicTask after `moment`, none before start_time or after expires; switched off or not.
+
+    anchor: a run that intervals are counted from, by default the last that was.
+    """
     if task.start_time and task.start_time > moment:
         moment = task.start_time - timedelta(microseconds=1)
-    for run in _runs(task, moment):
+    for run in _runs(task, moment, anchor):
         if task.expires and run > task.expires:
             return
         yield run
@@ -53,11 +47,11 @@ def runs_after(task: Any, moment: datetime) -> Iterator[datetime]:
             return
 
 
-def _runs(task: Any, moment: datetime) -> Iterator[datetime]:
+def _runs(task: Any, moment: datetime, anchor: datetime | None) -> Iterator[datetime]:
     if task.crontab_id or task.crontab:
         yield from _cron_runs(task.crontab, moment)
     elif task.interval_id or task.interval:
-        yield from _interval_runs(task, moment)
+        yield from _interval_runs(task, moment, anchor)
     elif task.clocked_id or task.clocked:
         if task.clocked.clocked_time > moment:
             yield task.clocked.clocked_time
@@ -65,14 +59,14 @@ def _runs(task: Any, moment: datetime) -> Iterator[datetime]:
         yield from _solar_runs(task, moment)
 
 
-def _interval_runs(task: Any, moment: datetime) -> Iterator[datetime]:
-    """Counted from the start time, else from the last run, else from when the schedule was changed."""
+def _interval_runs(task: Any, moment: datetime, anchor: datetime | None) -> Iterator[datetime]:
+    """Counted from the start time, else from `anchor`, the last run, or when the schedule was changed."""
     period = timedelta(**{task.interval.period: task.interval.every})
-    anchor = task.start_time or task.last_run_at or task.date_changed or moment
-    passed = max(0, (moment - anchor) // period)
-    run = anchor + passed * period
+    first = task.start_time or anchor or task.last_run_at or task.date_changed or moment
+    passed = (moment - first) // period
+    run = first + (passed if anchor else max(0, passed)) * period
     while True:
-        if run > moment and (run != anchor or task.start_time):
+        if run > moment and (run != first or task.start_time):
             yield run
         run += period
 
@@ -117,7 +111,12 @@ def _cron_runs(rule: Any, moment: datetime) -> Iterator[datetime]:
 
 def times_of(parsed: CeleryCrontab) -> list[time]:
     """The local times of a day that a rule names."""
-    return [time(hour, minute) for hour in sorted(parsed.hour) for minute in sorted(parsed.minute)]
+    return _times(frozenset(parsed.hour), frozenset(parsed.minute))
+
+
+@lru_cache(1024)
+def _times(hours: frozenset[int], minutes: frozenset[int]) -> list[time]:
+    return [time(hour, minute) for hour in sorted(hours) for minute in sorted(minutes)]
 
 
 def clock_changes(day: date, zone: ZoneInfo) -> bool:
@@ -168,7 +167,7 @@ def instant_of(day: date, at: time, zone: ZoneInfo) -> datetime:
 def parse(rule: Any) -> CeleryCrontab:
     """The rule's fields as sets of numbers. Raises NeverRuns for 30 February, ValueError for what is no cron."""
     try:
-        return CeleryCrontab(
+        return _parsed(
             minute=rule.minute,
             hour=rule.hour,
             day_of_week=rule.day_of_week,
@@ -181,6 +180,10 @@ def parse(rule: Any) -> CeleryCrontab:
         if "never occurs" in str(error):
             raise never_runs(rule) from error
         raise
+
+
+#: Many schedules share a rule, and reading one costs more than finding its next run.
+_parsed = lru_cache(1024)(CeleryCrontab)
 
 
 def check_cron(rule: Any) -> None:
@@ -229,13 +232,3 @@ def cron_line(rule: Any) -> str:
 
 def zone_of(task: Any) -> ZoneInfo:
     return ZoneInfo(str(task.crontab.timezone)) if task.crontab else ZoneInfo(settings.TIME_ZONE)
-
-
-def fingerprint(task: Any) -> str:
-    """Changes whenever anything changes that the next run depends on, whoever changed it and how."""
-    rule = task.crontab or task.interval or task.clocked or task.solar
-    parts = (
-        type(rule).__name__, str(rule), getattr(rule, "clocked_time", ""), task.enabled, task.start_time,
-        task.expires, task.one_off,
-    )  # fmt: skip
-    return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -96,7 +96,7 @@ def dress(request: HttpRequest, editor: Editor) -> dict[str, Any]:
 def seen(editor: Editor) -> dict[str, Any]:
     """The outlook of what was filled in (or is stored), and what keeps it from being shown."""
     if not editor.when.is_bound:
-        return {"outlook": outlook(editor.schedule.task) if editor.schedule else None}
+        return {"outlook": outlook(editor.schedule) if editor.schedule else None}
     editor.is_valid()
     told = outlook(editor.when.planned()) if editor.when.shows_its_rule else None
     return {"outlook": told, **_untold(editor)}

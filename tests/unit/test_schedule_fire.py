@@ -10,7 +10,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 
 from jobs.models import AuditEntry, Job, Schedule
 from jobs.schedules import fire
-from jobs.schedules.reckon import reckon_all
+from jobs.schedules.reckon import reckon_all, with_task
 from jobs.schedules.scheduler import Clock
 from tests.unit.api_client import make_user
 
@@ -28,7 +28,7 @@ def make(name="every minute", *, task="jobs.add", kwargs='{"x": 1, "y": 2}', eve
 def due(schedule, ago=1.0):
     """Let the next run have been `ago` seconds ago; answers that slot."""
     slot = timezone.now() - timedelta(seconds=ago)
-    Schedule.objects.filter(pk=schedule.pk).update(next_run_at=slot)
+    Schedule.objects.filter(pk=schedule.pk).update(next_run_at=slot, slot=slot)
     return slot
 
 
@@ -55,16 +55,12 @@ def test_a_due_run_becomes_a_job_and_the_next_is_planned():
 def test_two_schedulers_that_saw_the_same_slot_start_it_once():
     schedule = make()
     slot = due(schedule)
-    now = timezone.now()
-    first, second = (
-        Schedule.objects.select_related(
-            "owner", "task__interval", "task__crontab", "task__clocked", "task__solar"
-        ).get()
-        for _ in range(2)
-    )
-    fire._fire(first, now)
-    fire._fire(second, now)
+    decided = [[fire._due(with_task(Schedule.objects.all()).get(), timezone.now(), busy=False)] for _ in range(2)]
+    for turns in decided:
+        fire._carry_out(turns)
     assert slots() == [slot]
+    schedule.task.refresh_from_db()
+    assert schedule.task.total_run_count == 1
 
 
 def test_a_crash_between_the_job_and_the_plan_starts_nothing_twice(monkeypatch):
@@ -89,7 +85,7 @@ def test_a_slot_that_has_its_job_is_only_moved_on():
     schedule = make()
     slot = due(schedule)
     fire.fire_due()
-    Schedule.objects.filter(pk=schedule.pk).update(next_run_at=slot)  # as a restored backup would have it
+    Schedule.objects.filter(pk=schedule.pk).update(next_run_at=slot, slot=slot)  # as a restored backup would have it
     fire.fire_due()
     assert slots() == [slot]
     schedule.refresh_from_db()

@@ -12,12 +12,13 @@ from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 from django_celery_beat.models import PeriodicTask
 
-from jobs.core.errors import OverQuota, Refused
+from jobs.core.errors import Conflict, OverQuota, Refused
 from jobs.models import Schedule
 from jobs.schedules import editor as work
 from jobs.schedules.fire import run_now
 from jobs.schedules.outlook import outlook
 from jobs.schedules.reckon import reckon
+from jobs.schedules.rules import zone_of
 from jobs.schedules.target import target_of
 from jobs.web import words
 from jobs.web.admin.plain import link
@@ -40,7 +41,7 @@ class PeriodicTaskAdmin(admin.ModelAdmin):
     list_per_page = 50
     search_fields = ("name", "task")
     ordering = ("name",)
-    actions = ("run", "pause", "resume")
+    actions = ("run", "skip", "pause", "resume")
 
     # --- the list
 
@@ -50,14 +51,14 @@ class PeriodicTaskAdmin(admin.ModelAdmin):
 
     @admin.display(description="when")
     def rule_in_words(self, task: PeriodicTask) -> str:
-        seen = outlook(task, count=1)
+        seen = outlook(schedule_of(task), count=1)
         return f"{seen.words}, {seen.zone}"
 
     @admin.display(description="next run", ordering="jobsite__next_run_at")
     def next_run(self, task: PeriodicTask) -> str:
         if not task.enabled:
             return "paused"
-        runs = outlook(task, count=1).runs
+        runs = outlook(schedule_of(task), count=1).runs
         return _moment(runs[0]) if runs else "none left"
 
     @admin.display(description="last run")
@@ -97,6 +98,24 @@ class PeriodicTaskAdmin(admin.ModelAdmin):
         else:
             self.message_user(request, link(job.get_absolute_url(), f"Started: {job.title}"), messages.SUCCESS)
 
+    @admin.action(description="Skip the next run of selected schedules", permissions=["change"])
+    def skip(self, request: HttpRequest, queryset: "QuerySet[PeriodicTask]") -> None:
+        for task in queryset:
+            self._skip(request, schedule_of(task), on=True)
+
+    def _skip(self, request: HttpRequest, schedule: Schedule, *, on: bool) -> None:
+        try:
+            if on:
+                slot = work.skip_next(schedule, request.user, "form")
+                told = f"skips the run of {_moment(slot.astimezone(zone_of(schedule.task)))}"
+            else:
+                work.unskip(schedule, request.user, "form")
+                told = "skips no run"
+        except Conflict as conflict:
+            self.message_user(request, f"{schedule.task.name}: {conflict}", messages.ERROR)
+        else:
+            self.message_user(request, f"{schedule.task.name} {told}.", messages.SUCCESS)
+
     # --- the form
 
     def changeform_view(
@@ -123,6 +142,8 @@ class PeriodicTaskAdmin(admin.ModelAdmin):
         """The buttons beside the form: they leave unsaved changes aside."""
         if "_run" in request.POST:
             self._run(request, schedule)
+        elif "_skip" in request.POST or "_unskip" in request.POST:
+            self._skip(request, schedule, on="_skip" in request.POST)
         elif "_pause" in request.POST or "_resume" in request.POST:
             on = "_resume" in request.POST
             work.switch(schedule, on, request.user, "form")

@@ -14,7 +14,8 @@ from jobs.core.errors import Refused
 from jobs.core.redaction import masked
 from jobs.foreign.task import call_of
 from jobs.models import Schedule
-from jobs.schedules.editor import Editor
+from jobs.models.schedule import MISFIRE_CHOICES, OVERLAP_CHOICES
+from jobs.schedules.editor import Editor, is_skipping, pause_of
 from jobs.schedules.forms import CRON, EVERY, ONCE, PERIODS, ScheduleForm, initial_of
 from jobs.schedules.outlook import outlook
 from jobs.schedules.target import ForeignForm, Target, target_of
@@ -51,12 +52,31 @@ FIELDS: dict[str, dict[str, Any]] = {
     "timezone": {"type": "string", "maxLength": 100, "description": "Of the cron rule. Default: the site's."},
     "start": _time("No run before it."),
     "end": _time("No run after it."),
+    "jitter": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 86_400,
+        "description": "[s] by which each run starts later at most, the same for the same run. Default: 0.",
+    },
+    "overlap": {
+        "type": "string",
+        "enum": [name for name, _ in OVERLAP_CHOICES],
+        "description": "What becomes of a run while a job of the schedule is unfinished: allow, skip it, or queue one "
+        "until that has ended. Default: allow.",
+    },
     "misfire": {
         "type": "string",
-        "enum": ["once", "skip"],
+        "enum": [name for name, _ in MISFIRE_CHOICES],
         "description": "What becomes of runs missed while no scheduler ran. Default: once.",
     },
+    "misfire_limit": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 100,
+        "description": "With misfire all: so many of the missed runs are made up for, the newest. Default: 10.",
+    },
     "enabled": {"type": "boolean", "description": "Default: true."},
+    "paused_until": _time("No run before it; then it goes on by itself."),
     "priority": {"type": "string", "enum": list(priorities.BY_NAME), "description": "Default: normal."},
     "queue": {"type": "string", "maxLength": 100, "description": "Another queue of the kind's pool."},
     "description": {"type": "string", "maxLength": 2000, "description": "A note for people."},
@@ -113,7 +133,13 @@ def _values(body: Body, schedule: Schedule | None) -> dict[str, Any]:
         task = schedule.task
         # With their offset, so that another time zone does not move them.
         at = iso(task.clocked.clocked_time) if task.clocked else None
-        values = {**initial_of(task), "at": at, "start": iso(task.start_time), "end": iso(task.expires)}
+        times = {
+            "at": at,
+            "start": iso(task.start_time),
+            "end": iso(task.expires),
+            "paused_until": iso(pause_of(schedule)),
+        }
+        values = {**initial_of(task), **times}
     sent = {name: value for name, value in body.values.items() if name in FIELDS and name != "params"}
     chosen = [name for name in _RULES if sent.get(name) is not None]
     if len(chosen) > 1:
@@ -152,7 +178,7 @@ def _foreign(target: Target, given: dict[str, Any]) -> forms.Form:
 def schedule_json(row: Row) -> dict[str, Any]:
     """A schedule as programs see it. row: with its last runs."""
     schedule, task = row.schedule, row.task
-    target, seen, now_late = target_of(task), outlook(task, count=NEXT), late_by(schedule, timezone.now())
+    target, seen, now_late = target_of(task), outlook(schedule, count=NEXT), late_by(schedule, timezone.now())
     last = row.last
     here = reverse("api-schedule", args=[schedule.pk])
     return {
@@ -169,8 +195,12 @@ def schedule_json(row: Row) -> dict[str, Any]:
         "timezone": seen.zone,
         "start": iso(task.start_time),
         "end": iso(task.expires),
-        "misfire": schedule.misfire,
+        **{name: getattr(schedule, name) for name in ("jitter", "overlap", "misfire", "misfire_limit")},
         "enabled": task.enabled,
+        "paused_until": iso(pause_of(schedule)),
+        "skipped": iso(schedule.skipped) if is_skipping(schedule) else None,
+        "held": iso(schedule.held),
+        "left_out": schedule.left_out,
         "priority": initial_of(task)["priority"],
         "queue": task.queue,
         "description": task.description,

@@ -1,4 +1,6 @@
-"""The calls of schedules: list, make, show, change, delete, run."""
+"""The calls of schedules: list, make, show, change, delete, run, skip."""
+
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
@@ -19,6 +21,7 @@ from jobs.web.pages.schedule_rows import rows_of, visible_to
 
 _CURSOR = {"type": "integer", "minimum": 0, "maximum": 2**62, "default": 0, "description": "`next` of the page before."}
 _LIMIT = {**LIMIT, "default": 50, "maximum": 200}
+_NOTHING: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 _SCHEDULE = Answer("The schedule, with its next runs.", ref("Schedule"))
 _MADE = Answer("Made.", ref("Schedule"), headers={"Location": "Address of the schedule."})
 
@@ -93,7 +96,7 @@ def delete_schedule(request: HttpRequest, schedule: int) -> HttpResponse:
 
 @endpoint(
     "POST", "schedules/{schedule}/run", name="api-schedule-run", scope="write",
-    body={"type": "object", "properties": {}, "additionalProperties": False}, problems=(429,),
+    body=_NOTHING, problems=(429,),
     answers={202: Answer("Started.", ref("Job"), headers={"Location": "Address of the job."})},
     example="schedules/1/run --request POST",
 )  # fmt: skip
@@ -103,6 +106,28 @@ def run_schedule(request: HttpRequest, body: Body, schedule: int) -> JsonRespons
     response = job_answer(job, 202)
     response.headers["Location"] = reverse("api-job", args=[job.id])
     return response
+
+
+@endpoint(
+    "POST", "schedules/{schedule}/skip", name="api-schedule-skip", scope="write", body=_NOTHING, problems=(409,),
+    answers={200: _SCHEDULE}, example="schedules/1/skip --request POST",
+)  # fmt: skip
+def skip_run(request: HttpRequest, body: Body, schedule: int) -> JsonResponse:
+    """Skip the next run, and only that: asked again before its time, nothing more is skipped."""
+    found = _find(request, schedule)
+    work.skip_next(found, request.user, "api")
+    return ok(_json(found))
+
+
+@endpoint(
+    "DELETE", "schedules/{schedule}/skip", name="api-schedule-skip", scope="write", problems=(409,),
+    answers={200: _SCHEDULE}, example="schedules/1/skip --request DELETE",
+)  # fmt: skip
+def do_not_skip(request: HttpRequest, schedule: int) -> JsonResponse:
+    """Let the skipped run start after all."""
+    found = _find(request, schedule)
+    work.unskip(found, request.user, "api")
+    return ok(_json(found))
 
 
 def _json(schedule: Schedule) -> dict[str, object]:

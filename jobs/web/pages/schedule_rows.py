@@ -11,8 +11,10 @@ from django.utils import timezone
 from jobs.core.access import is_operator
 from jobs.core.states import SHOWN
 from jobs.models import Job, Schedule
-from jobs.schedules.fire import ON_TIME
+from jobs.schedules.editor import is_skipping, pause_of
 from jobs.schedules.outlook import Outlook, outlook
+from jobs.schedules.plan import ON_TIME
+from jobs.schedules.reckon import with_task
 from jobs.schedules.rules import zone_of
 from jobs.schedules.target import target_of
 from jobs.web import words
@@ -46,12 +48,44 @@ class Row:
 
     @property
     def outlook(self) -> Outlook:
-        return outlook(self.schedule.task, count=1)
+        return outlook(self.schedule, count=1)
 
     @property
     def next_local(self) -> str:
         """The next run in the schedule's own time zone, which stands beside its rule."""
-        moment = self.schedule.next_run_at
+        return self._local(self.schedule.next_run_at)
+
+    @property
+    def paused_until(self) -> str:
+        """The end of a pause that ends by itself, in the same zone."""
+        return self._local(pause_of(self.schedule)) if self.task.enabled else ""
+
+    @property
+    def skipped(self) -> str:
+        """The one run to come that is left out."""
+        return self._local(self.schedule.skipped) if is_skipping(self.schedule) else ""
+
+    @property
+    def is_on(self) -> bool:
+        """Neither switched off nor paused for a time."""
+        return self.task.enabled and not self.paused_until
+
+    @property
+    def zone(self) -> str:
+        return zone_of(self.task).key
+
+    @property
+    def note(self) -> str:
+        """What somebody or the running job keeps from starting: Skips 2026-11-22 02:30:00. Holds one run back."""
+        held, left_out = self.schedule.held, self.schedule.left_out
+        texts = [
+            f"Skips the run of {self.skipped}." if self.skipped else "",
+            f"Holds the run of {self._local(held)} back until the former one has ended." if held else "",
+            f"Left out since the last start, which was still running: {left_out}." if left_out else "",
+        ]
+        return " ".join(text for text in texts if text)
+
+    def _local(self, moment: datetime | None) -> str:
         return f"{moment.astimezone(zone_of(self.task)):%Y-%m-%d %H:%M:%S}" if moment else ""
 
     @property
@@ -92,7 +126,7 @@ def late_by(schedule: Schedule, now: datetime) -> timedelta | None:
 
 def visible_to(user: Any) -> QuerySet[Schedule]:
     """Operators see every schedule, others their own; what is due first stands first."""
-    found = Schedule.objects.select_related("owner", "task__crontab", "task__interval", "task__clocked", "task__solar")
+    found = with_task(Schedule.objects.all())
     if not is_operator(user):
         found = found.filter(owner=user)
     return found.order_by(F("next_run_at").asc(nulls_last=True), "task__name", "pk")

@@ -1,26 +1,31 @@
 """Schedules: the list, one schedule with its runs, and the form that makes and changes them."""
 
 import json
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Q
+from django.forms import DateTimeField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from jobs.core.access import is_operator
-from jobs.core.errors import OverQuota, Refused
+from jobs.core.errors import Conflict, OverQuota, Refused
 from jobs.core.redaction import masked
 from jobs.models import Schedule
 from jobs.schedules import editor as work
 from jobs.schedules.fire import run_now
 from jobs.schedules.outlook import outlook
+from jobs.schedules.rules import zone_of
 from jobs.schedules.target import Target, target_of
 from jobs.web.pages.rows import rows_of as job_rows
 from jobs.web.pages.schedule_rows import rows_of, visible_to
@@ -66,7 +71,7 @@ def schedule(request: HttpRequest, pk: int) -> HttpResponse:
     target = target_of(found.task)
     context = {
         "row": row,
-        "outlook": outlook(found.task),
+        "outlook": outlook(found),
         "target": target,
         "params": _params(target, found),
         "rows": job_rows(row.runs)[0],
@@ -147,7 +152,7 @@ def preview(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def act(request: HttpRequest, pk: int) -> HttpResponse:
-    """Run now, pause, resume; for operators also delete."""
+    """Run now, skip the next run or not, pause, resume; for operators also delete."""
     found = _find(request, pk)
     match request.POST.get("action"):
         case "run":
@@ -159,6 +164,8 @@ def act(request: HttpRequest, pk: int) -> HttpResponse:
         case "pause" | "resume" as action:
             work.switch(found, action == "resume", request.user, "form")
             messages.success(request, f"{found.task.name} is {'on' if action == 'resume' else 'paused'}.")
+        case "skip" | "unskip" | "pause-until" as action:
+            _put_off(request, found, action)
         case "delete":
             _operators_only(request)
             work.delete(found, request.user, "form")
@@ -169,6 +176,36 @@ def act(request: HttpRequest, pk: int) -> HttpResponse:
     back = request.POST.get("back", "")
     safe = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}, require_https=request.is_secure())
     return HttpResponseRedirect(back if safe else reverse("schedules"))
+
+
+def _put_off(request: HttpRequest, found: Schedule, action: str) -> None:
+    zone = zone_of(found.task)
+    try:
+        if action == "skip":
+            slot = work.skip_next(found, request.user, "form").astimezone(zone)
+            text = f"{found.task.name} skips the run of {slot:%Y-%m-%d %H:%M}."
+        elif action == "unskip":
+            work.unskip(found, request.user, "form")
+            text = f"{found.task.name} skips no run."
+        else:
+            until = _moment(request.POST.get("until", ""), zone)
+            work.pause_until(found, until, request.user, "form")
+            text = f"{found.task.name} is paused until {until:%Y-%m-%d %H:%M}, {zone.key}."
+        messages.success(request, text)
+    except Refused as refused:
+        messages.error(request, " ".join(refused.errors["paused_until"]))
+    except Conflict as conflict:
+        messages.error(request, str(conflict))
+
+
+def _moment(text: str, zone: ZoneInfo) -> datetime:
+    """What a browser's datetime-local input sends, as a time of the schedule's zone. Raises Refused."""
+    with timezone.override(zone):
+        try:
+            moment = DateTimeField().clean(text)
+        except ValidationError as error:
+            raise Refused({"paused_until": [f"Until when? {' '.join(error.messages)}"]}) from error
+    return moment.astimezone(zone)
 
 
 def _find(request: HttpRequest, pk: int) -> Schedule:
