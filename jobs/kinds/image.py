@@ -126,7 +126,7 @@ class _Batch:
         summary = f"{done} image{'s' * (done != 1)}, {size}" + (f"; {failed} could not be processed" if failed else "")
         result: dict[str, Any] = {"summary": summary, "images": self.images, "errors": self.errors, "zip": bundle}
         if self.in_all > len(self.sources):
-            result |= {"summary": f"The first of {self.in_all:,} images: {summary}", "images_in_all": self.in_all}
+            result |= {"summary": f"The first of {self.in_all:,}: {summary}", "images_in_all": self.in_all}
         if len(json.dumps(result)) > MAX_RESULT:
             whole = self.ctx.save("result.json", json.dumps(result, indent=1).encode(), "application/json")
             result |= {"images": self.images[:50], "errors": self.errors[:50], "whole": whole}

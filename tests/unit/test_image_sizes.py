@@ -211,7 +211,7 @@ def test_a_trial_makes_only_the_first_and_offers_all(ctx):
     result = process(ctx, zipped, format="webp", names="{number}-{name}", try_one=True)
     assert sorted(ctx.saved) == ["1-red.webp"]
     assert near(made(ctx, result).getpixel((5, 5)), (255, 0, 0), 12)
-    assert result["summary"].startswith("The first of 3 images: 1 image, ")
+    assert result["summary"].startswith("The first of 3: 1 image, ")
     [offer] = ProcessImage.offers({"try_one": True}, result)
     assert (offer.label, offer.params) == ("Process all 3", {"try_one": False})
     assert ProcessImage.offers({}, process(ctx, zipped, format="webp")) == ()
