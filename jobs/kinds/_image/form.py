@@ -76,7 +76,7 @@ class ImageForm(forms.Form):
         label="Several sizes",
         required=False,
         max_length=200,
-        help_text=f"In place of width and height: up to {MAX_SIZES}, as in 320, 640x480, x200. Each image comes in each.",
+        help_text=f"In place of width and height: up to {MAX_SIZES}, as in 320, 640x480, x200. Images come in each.",
     )
     enlarge = forms.BooleanField(
         label="Enlarge smaller images",
