@@ -40,6 +40,7 @@ OPERATOR_ITEMS = (
     Item("workflows", "Workflows", "workflow"),
     Item("workers", "Workers & queues", "server", OPERATE),
     Item("mailbox", "Mailbox", "mail", OPERATE),
+    Item("suppression", "Suppression list", "ban", OPERATE),
     Item("audit", "Audit", "scroll-text", OPERATE),
     Item("tokens", "Tokens", "key-round", OPERATE),
 )

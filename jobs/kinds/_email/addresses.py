@@ -60,6 +60,22 @@ def split(text: str) -> list[str]:
     return [part.strip() for part in [*parts, current] if part.strip()]
 
 
+def bare(text: str, shown: int = 10) -> list[str]:
+    """The addresses of a list, each once, in lower case and without names. Raises ValueError that names the first
+    `shown` of those that are none."""
+    found: dict[str, None] = {}
+    wrong: list[str] = []
+    for part in split(text):
+        try:
+            found[parse(part).address.casefold()] = None
+        except ValueError as error:
+            wrong.append(str(error))
+    if wrong:
+        more = f" And {len(wrong) - shown:,} more." if len(wrong) > shown else ""
+        raise ValueError(" ".join(wrong[:shown]) + more)
+    return list(found)
+
+
 def _unquoted(name: str) -> str:
     name = name.strip()
     if len(name) >= 2 and name[0] == name[-1] == '"':

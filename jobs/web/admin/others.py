@@ -1,6 +1,7 @@
 """Tokens, the audit and django-celery-results, raw."""
 
 from typing import Any
+from urllib.parse import quote
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -10,7 +11,7 @@ from django.utils.safestring import SafeString
 from django_celery_results.models import GroupResult, TaskResult
 
 from jobs.core.states import State
-from jobs.models import ApiToken, AuditEntry
+from jobs.models import ApiToken, AuditEntry, Suppression
 from jobs.web.admin.plain import ReadOnlyAdmin, link
 
 admin.site.site_header = "Jobsite: administration"
@@ -42,6 +43,20 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     search_fields = ("=job__id", "=user__username")
     search_help_text = "A job's whole id, or a user's whole name."
     ordering = ("-pk",)
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(ReadOnlyAdmin):
+    """Addresses are added and removed on Jobsite's page, from where workers hear of it at once."""
+
+    list_display = ("address", "reason", "added_at", "added_by", "open_in_jobsite")
+    list_select_related = ("added_by",)
+    search_fields = ("address__startswith",)
+    ordering = ("-pk",)
+
+    @admin.display(description="Jobsite")
+    def open_in_jobsite(self, row: Suppression) -> SafeString:
+        return link(f"{reverse('suppression')}?q={quote(row.address)}", "Open in Jobsite")
 
 
 class ResultAdmin(ReadOnlyAdmin):
