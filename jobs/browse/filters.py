@@ -68,9 +68,9 @@ class Query:
         """Conditions that no index serves."""
         condition = Q()
         if self.state == "scheduled":
-            condition &= Q(due_at__gt=timezone.now())
+            condition &= Q(due_at__gt=timezone.now()) | Q(blocked=True)
         elif self.state == "queued":
-            condition &= Q(due_at__isnull=True) | Q(due_at__lte=timezone.now())
+            condition &= Q(blocked=False) & (Q(due_at__isnull=True) | Q(due_at__lte=timezone.now()))
         if self.error:
             condition &= Q(error_type__icontains=self.error) | Q(error__icontains=self.error)
         return condition

@@ -71,7 +71,7 @@ class Admission:
 
 
 #: Accepted, due, and not yet let in.
-WAITING = Q(state=State.PENDING, published_at=None, next_check_at=None, cancel_requested_at=None)
+WAITING = Q(state=State.PENDING, published_at=None, next_check_at=None, cancel_requested_at=None, blocked=False)
 
 
 def anybody_waits() -> bool:

@@ -15,6 +15,7 @@ from jobs.models.suppression import Suppression
 from jobs.models.throughput import Throughput, Timing
 from jobs.models.token import ApiToken
 from jobs.models.view import ChosenColumns, SavedView
+from jobs.models.workflow import Edge, Step, Workflow
 
 __all__ = [
     "ApiToken",
@@ -22,6 +23,7 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "ChosenColumns",
+    "Edge",
     "IgnoredFailure",
     "Incident",
     "Job",
@@ -31,7 +33,9 @@ __all__ = [
     "Mail",
     "SavedView",
     "Schedule",
+    "Step",
     "Suppression",
     "Throughput",
     "Timing",
+    "Workflow",
 ]

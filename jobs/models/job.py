@@ -93,6 +93,11 @@ class Job(models.Model):
     )
     #: The run of the schedule that this job is; unique with it, so that no run starts twice.
     slot = models.DateTimeField(null=True, blank=True)
+    workflow = models.ForeignKey(
+        "jobs.Workflow", null=True, on_delete=models.SET_NULL, related_name="jobs", db_index=False
+    )
+    #: A step that was never let start: it waits for those before it, not for a worker (LINE 5).
+    blocked = models.BooleanField(default=False)
     #: The client's Idempotency-Key, and a hash of the body that came with it.
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     idempotency_hash = models.CharField(max_length=64, blank=True)
@@ -113,10 +118,11 @@ class Job(models.Model):
             models.Index(fields=["rerun_of"], name="job_rerun_of", condition=Q(rerun_of__isnull=False)),
             models.Index(fields=["schedule", "-seq"], name="job_schedule", condition=Q(schedule__isnull=False)),
             models.Index(fields=["schedule", "state"], name="job_schedule_state", condition=Q(schedule__isnull=False)),
+            models.Index(fields=["workflow", "state"], name="job_workflow", condition=Q(workflow__isnull=False)),
             models.Index(
                 fields=["kind", "priority", "seq"],
                 name="job_held",
-                condition=Q(state="PENDING", published_at__isnull=True, next_check_at__isnull=True),
+                condition=Q(state="PENDING", published_at__isnull=True, next_check_at__isnull=True, blocked=False),
             ),
             models.Index(fields=["next_check_at"], name="job_next_check", condition=Q(next_check_at__isnull=False)),
             # All that the groups of the page Failures are counted from, and a group's own jobs. Not by the state:
@@ -166,7 +172,10 @@ class Job(models.Model):
 
     @property
     def waits_for_due(self) -> bool:
-        return self.state == State.PENDING and self.due_at is not None and self.due_at > timezone.now()
+        """Scheduled: for a time, or for the steps of its workflow that come before."""
+        if self.state != State.PENDING:
+            return False
+        return self.blocked or (self.due_at is not None and self.due_at > timezone.now())
 
     @property
     def is_cancelling(self) -> bool:

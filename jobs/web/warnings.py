@@ -38,7 +38,7 @@ class Alert:
 
 def waiting_now(now: datetime) -> QuerySet[Job]:
     """Jobs that could start at once."""
-    return Job.objects.filter(state=State.PENDING).exclude(due_at__gt=now)
+    return Job.objects.filter(state=State.PENDING, blocked=False).exclude(due_at__gt=now)
 
 
 def capped(jobs: QuerySet[Job]) -> int:

@@ -78,13 +78,13 @@ def _rows(jobs: Any) -> Iterator[list[Any]]:
     user_name = f"owner__{get_user_model().USERNAME_FIELD}"
     fields = (
         "id", "title", "kind", "state", user_name, "via", "queue", "priority", "worker", "attempt", "error_type",
-        "created", "due_at", "started_at", "finished_at",
+        "created", "due_at", "started_at", "finished_at", "blocked",
     )  # fmt: skip
     now = dt.datetime.now(dt.UTC)
     for values in jobs.order_by("created", "seq").values_list(*fields).iterator(chunk_size=CHUNK):
         (job, title, kind, state, owner, via, queue, priority, worker, attempt, error) = values[:11]
-        created, due, started, finished = values[11:]
-        shown = SHOWN[shown_as(state, waits_for_due=bool(due and due > now))]
+        created, due, started, finished, blocked = values[11:]
+        shown = SHOWN[shown_as(state, waits_for_due=blocked or bool(due and due > now))]
         ready = max(created, due) if due else created
         name = NAMES.get(priority, str(priority))
         yield [
