@@ -39,7 +39,7 @@ class Context(Protocol):
     ledger: Ledger
 
     def progress(self, current: float, total: float, step: str = "") -> None:
-        """Report how far the work is. Cheap at any rate; a point of cancellation, and of standing still (`pausable`)."""
+        """Report how far the work is. Cheap at any rate; a point of cancellation, and of standing still."""
 
     def check(self) -> None:
         """Raise `Cancelled` here if the job has been cancelled; stand still while it is paused."""
@@ -69,6 +69,8 @@ class Offer:
     #: What the button says.
     label: str
     params: Mapping[str, Any]
+    #: Whether it is what most people want next.
+    is_main: bool = True
 
 
 class Kind:
@@ -98,6 +100,8 @@ class Kind:
     #: somebody resumes it; call them from the thread of `run` itself. Its time limit stands still as well, except in
     #: the pool prefork, whose parent process keeps it.
     pausable: ClassVar[bool] = False
+    #: Words for parts of an ended job that a rerun may be limited to: see `parts_left` and `only`.
+    parts: ClassVar[tuple[str, ...]] = ()
     #: Position among the kinds on the page "New job".
     order: ClassVar[int] = 100
 
@@ -156,6 +160,20 @@ class Kind:
     def offers(cls, params: Mapping[str, Any], result: Any) -> Sequence[Offer]:
         """What to do next with a job that succeeded with this result (None: it is kept no more)."""
         return ()
+
+    @classmethod
+    def parts_left(cls, state: str, counts: Mapping[str, int]) -> Sequence[Offer]:
+        """Of `parts`, those to offer for a job that ended so, by how many entries its ledger has in each state; an
+        Offer's params are left empty."""
+        return ()
+
+    @classmethod
+    def only(cls, part: str, params: Mapping[str, Any], states: Mapping[str, str]) -> dict[str, Any] | None:
+        """The parameters that limit a rerun to a part, to be laid over the job's own; an UploadField's as new uploads.
+
+        states: of the job's ledger, by key. None: nothing is left of that part.
+        """
+        raise NotImplementedError
 
     def run(self, params: dict[str, Any], ctx: Context) -> Any:
         """Do the work. The return value is the result: JSON, small; files go through `ctx.save`.

@@ -1,7 +1,7 @@
 """Send email: one message, or one for each row of a recipients file."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, ClassVar
 
@@ -13,9 +13,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from jobs.core.errors import PermanentError
 from jobs.core.fields import MB, FileRef, UploadField, size_in_words
-from jobs.core.kind import Context, Kind
+from jobs.core.kind import Context, Kind, Offer
 from jobs.core.retry import Exponential, Retry
-from jobs.kinds._email import dry_run, mailing, senders, suppression, template, workbook
+from jobs.kinds._email import dry_run, mailing, senders, suppression, template, unsent, workbook
 from jobs.kinds._email.addresses import CONTROL, AddressesField, AddressField, parse
 from jobs.kinds._email.book import Book, TemporaryFailure
 from jobs.kinds._email.conversation import Conversation, Unreachable
@@ -131,7 +131,7 @@ class EmailForm(Kind.Form):
 
     def _check_recipients(self, data: dict[str, Any]) -> None:
         if not data["recipients"]:
-            if not data["to"]:
+            if not (data["to"] or data.get("cc") or data.get("bcc")):
                 self.add_error("to", "Name at least one address, or give a recipients file.")
             else:
                 letters, suppressed = _unsuppressed(letters_of({"cc": [], "bcc": [], **data}, None)[0])
@@ -180,6 +180,7 @@ class SendEmail(Kind):
     time_limit: ClassVar[float] = 12 * 3600
     # A second run does no harm: the ledger knows every address that got the message, or may have got it.
     idempotent = pausable = True
+    parts = (unsent.UNSENT, unsent.IN_DOUBT)
     Form = EmailForm
 
     @classmethod
@@ -219,6 +220,14 @@ class SendEmail(Kind):
         elif getattr(settings, "EMAIL_IS_CAUGHT", False):
             rows.append(("Goes to", "The test mailbox; nothing leaves this machine."))
         return rows
+
+    @classmethod
+    def parts_left(cls, state: str, counts: Mapping[str, int]) -> Sequence[Offer]:
+        return unsent.offers(state, counts)
+
+    @classmethod
+    def only(cls, part: str, params: Mapping[str, Any], states: Mapping[str, str]) -> dict[str, Any] | None:
+        return unsent.remaining(part, params, states, lambda ref: _content(FileRef.from_json(ref)))
 
     def run(self, params: dict[str, Any], ctx: Context) -> dict[str, Any]:
         file = ctx.open(params["recipients"][0]).read() if params["recipients"] else None

@@ -31,6 +31,12 @@ def retry(job: Job, user: Any = None, via: str = "form") -> Job:
             job.state,
         )
     wait_for_record(job)
+    kind = job.kind_class
+    keys = [part_key(job, part) for part in kind.parts] if kind else []
+    if keys and Job.objects.filter(rerun_of=job, idempotency_key__in=keys).exists():
+        raise Conflict(
+            "What was left of this job was given to a rerun, and would be done twice: retry that.", job.state
+        )
     try:
         return _again(job, user, via)
     except IntegrityError as error:
@@ -70,6 +76,11 @@ def _again(job: Job, user: Any, via: str) -> Job:
         fresh = Job.objects.select_related("owner").get(pk=job.pk)
         transaction.on_commit(lambda: publish_now([fresh]))
     return fresh
+
+
+def part_key(job: Job, part: str) -> str:
+    """The idempotency key of the rerun that does a part of the job's present attempt."""
+    return f"{job.id} {part} {job.attempt}"[-255:]
 
 
 def rerun(

@@ -57,7 +57,14 @@ BULK = {
     },
     "additionalProperties": False,
 }  # fmt: skip
-RERUN = {"type": "object", "properties": {"params": _PARAMS, **_OPTIONS}, "additionalProperties": False}
+_ONLY = {
+    "type": "string", "maxLength": 40,
+    "description": "Only one of the kind's `parts` of an ended job. Of a mailing: `unsent`, or `unknown`, who may have "
+    "got it. Asked again it answers the same job.",
+}  # fmt: skip
+RERUN = {
+    "type": "object", "properties": {"params": _PARAMS, "only": _ONLY, **_OPTIONS}, "additionalProperties": False
+}  # fmt: skip
 
 _KEY = {
     "type": "string", "minLength": 1, "maxLength": 255,
@@ -124,10 +131,23 @@ def rerun_job(request: HttpRequest, body: Body, id: str) -> JsonResponse:
     if kind is None and (old.is_kind or task_named(old.kind) is None):
         raise invalid({"kind": [f"{old.kind} is nothing that can be submitted here."]})
     _known_files(kind, body)
+    if part := body.get("only"):
+        return _accepted(_rerun_part(request, old, part, body), known=True)
     options = _options(body, kind, request) | {"idempotency_key": key}
     with _named("params"):
         job = door.rerun(old, request.user, body.get("params", {}), body.files, via="api", **options)
     return _accepted(job, known=key is not None)
+
+
+def _rerun_part(request: HttpRequest, old: Job, part: str, body: Body) -> Job:
+    if old.kind_class is None or part not in old.kind_class.parts:
+        known = ", ".join(old.kind_class.parts) if old.kind_class else ""
+        raise invalid({"only": [f"{part!r} is no part of such a job. There are: {known or 'none'}."]})
+    if body.files:
+        raise invalid({"only": ["Files cannot come along: those of the job are taken."]})
+    options = _options(body, old.kind_class, request)
+    with _named("params"):
+        return door.rerun_part(old, part, request.user, body.get("params", {}), via="api", **options)
 
 
 def _accepted(job: Job, *, known: bool) -> JsonResponse:

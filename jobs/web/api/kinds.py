@@ -24,6 +24,7 @@ def kind_json(kind: type[Kind]) -> dict[str, Any]:
         "max_attempts": kind.retry.attempts,
         "idempotent": kind.idempotent,
         "pausable": kind.pausable,
+        "parts": list(kind.parts),
         "links": {"self": reverse("api-kind", args=[kind.slug]), "submit": reverse("api-jobs")},
     }
 

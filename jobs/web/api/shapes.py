@@ -48,6 +48,7 @@ _KIND = {
     "max_attempts": _WHOLE,
     "idempotent": {"type": "boolean", "description": "Run again without asking after a lost worker."},
     "pausable": {"type": "boolean", "description": "A running job of it can be paused."},
+    "parts": {"type": "array", "items": _TEXT, "description": "What a rerun of an ended job may be limited to."},
     "links": _object({"self": _PATH, "submit": _PATH}),
 }
 

@@ -16,17 +16,18 @@ from jobs.core.errors import Conflict, OverQuota, Refused
 from jobs.core.kind import Offer
 from jobs.core.states import State
 from jobs.models import Job
-from jobs.submit import rerun
+from jobs.submit import parts_of, rerun, rerun_part
 
 log = logging.getLogger(__name__)
 
 
 def offers_of(job: Job, user: Any) -> Sequence[Offer]:
     kind = job.kind_class
-    if kind is None or job.state != State.SUCCESS or not may_submit(user, kind):
+    if kind is None or not may_submit(user, kind):
         return ()
     try:
-        return kind.offers(job.params, detail.result_of(job))
+        whole = kind.offers(job.params, detail.result_of(job)) if job.state == State.SUCCESS else ()
+        return [*whole, *parts_of(job)]
     except Exception:
         # A kind's offers may not stand between people and their job.
         log.exception("the offers of %s failed", kind.label)
@@ -45,7 +46,10 @@ def take(request: HttpRequest, job_id: str) -> HttpResponse:
         messages.warning(request, "This is not offered any more.")
         return redirect(found)
     try:
-        job = rerun(found, request.user, offer.params, via="form", idempotency_key=f"{found.id} {offer.name}")
+        if found.kind_class and offer.name in found.kind_class.parts:
+            job = rerun_part(found, offer.name, request.user, via="form")
+        else:
+            job = rerun(found, request.user, offer.params, via="form", idempotency_key=f"{found.id} {offer.name}")
     except (Refused, Conflict, OverQuota) as refusal:
         messages.warning(request, str(refusal))
         return redirect(found)
