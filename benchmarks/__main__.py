@@ -16,6 +16,13 @@ NAMES = {
     "web": "polls, submitting and bulk submitting over REST, beside Flower",
     "line": "the keeper alone",
     "recorded": "no-op tasks recorded, beside stock results",
+    "feeds": "1,000 slow feeds through one io worker, beside prefork",
+    "pools": "what a task costs in each pool, and the memory of 1,000 that wait",
+    "guard": "the loop guard's CPU time",
+    "image": "photographs made smaller, beside Pillow",
+    "report": "a report of a million rows, beside pandas and ReportLab",
+    "export": "the memory of an export of the job history, in each format",
+    "servers": "uvicorn beneath the edge, beside granian",
 }
 
 

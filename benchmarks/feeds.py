@@ -1,18 +1,16 @@
 """1,000 feeds of 8 KB, each answering after 200 ms, through one io worker; prefork with two processes beside it.
 
-    python -m benchmarks.feeds [--repeats 3]
-
 "fetched" is from the start of one job's fetching to the last body, "read" to the last item written. "a job for each
 URL" is the kind http, from the first tenth of the jobs recorded to the last: on the event loop, and as the peer on a
 cpu worker with two processes, where a job that waits holds a process. The server runs on the same cores.
 """
 
-import argparse
 import json
 import sqlite3
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
@@ -27,7 +25,8 @@ PEER_URLS = 100
 BUDGET = 500.0
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Namespace) -> None:
+    urls, peer_urls = (300, 30) if options.quick else (URLS, PEER_URLS)
     fan_out: list[dict[str, Any]] = []
     each: list[float] = []
     peer: list[float] = []
@@ -35,14 +34,14 @@ def run(options: argparse.Namespace) -> None:
         here.environment["ALLOW_PRIVATE_URLS"] = "true"
         here.start("keeper", "manage.py", "keeper")
         here.start("io", "manage.py", "worker", "io", "--concurrency", "500")
-        gather(here, url)  # starts the readers, and imports what is imported once
+        gather(here, url, urls)  # starts the readers, and imports what is imported once
         for _ in range(options.repeats):
-            fan_out.append(gather(here, url))
+            fan_out.append(gather(here, url, urls))
         used = memory(here.processes["io"].pid)
         here.stop("io")
         for _ in range(options.repeats):
-            each.append(one_by_one(here, url, "io", 500, URLS))
-            peer.append(one_by_one(here, url, "cpu", 2, PEER_URLS))
+            each.append(one_by_one(here, url, "io", 500, urls))
+            peer.append(one_by_one(here, url, "cpu", 2, peer_urls))
     tell(
         "feeds fetched, one job on worker io", median([found["fetched_per_second"] for found in fan_out]), "/s",
         peer=median(peer), peer_name="prefork 2", budget=BUDGET, more_is_better=True, note=f"{used:,.0f} MB",
@@ -70,15 +69,15 @@ def feed_server() -> Iterator[str]:
         server.wait(10)
 
 
-def gather(here: Site, url: str) -> dict[str, Any]:
+def gather(here: Site, url: str, count: int) -> dict[str, Any]:
     """The result of one job that fetches all URLs."""
-    job = here.python("-m", "benchmarks.fill_feeds", "feeds", url, str(URLS)).split()[-1]
+    job = here.python("-m", "benchmarks.fill_feeds", "feeds", url, str(count)).split()[-1]
     database = sqlite3.connect(here.folder / "jobsite.sqlite3", timeout=20)
     query = "SELECT result, status FROM django_celery_results_taskresult WHERE task_id = ?"
     wait_until(lambda: database.execute(query, (job,)).fetchone(), 120, "the feeds job")
     result, status = database.execute(query, (job,)).fetchone()
     database.close()
-    if status != "SUCCESS" or json.loads(result)["answered"] != URLS:
+    if status != "SUCCESS" or json.loads(result)["answered"] != count:
         raise SystemExit(f"the feeds job ended as {status}: {result[:500]}")
     return json.loads(result)
 
@@ -107,13 +106,3 @@ def one_by_one(here: Site, url: str, queue: str, concurrency: int, count: int) -
     here.stop(f"{queue}-http")
     database.close()
     return rate
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
-    run(parser.parse_args())
-
-
-if __name__ == "__main__":
-    main()

@@ -1,22 +1,21 @@
-"""libvips, as the image kind uses it, beside Pillow: 12 megapixels to 1,024 pixels, medians of one run.
+"""libvips, as the image kind uses it, beside Pillow: 12 megapixels to 1,024 pixels, and to three sizes in one go.
 
-    python -m benchmarks.image [--rounds 7]
-
-Each line: what, ours [ms], peer [ms], ratio (peer / ours: above 1 we are faster). The rounds of the two
-alternate, so that a noisy machine is noisy for both.
+The rounds of the two alternate, so that a noisy machine is noisy for both.
 """
 
-import argparse
 import random
 import statistics
 import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from benchmarks.told import tell
+from jobs.kinds._image.sizes import parse
 from jobs.kinds._image.steps import Work, plan
 from jobs.kinds._image.write import write
 from jobs.kinds.image import set_up_libvips
@@ -33,18 +32,24 @@ def photo(path: Path) -> None:
     Image.blend(coarse, fine, 0.2).save(path, quality=90)
 
 
-def ours(source: Path, output: Path, target: str) -> None:
-    params = {"resize": "fit", "width": 1024, "profile": "srgb", "quality": QUALITY}
-    work = Work(source, params, target, output.parent)
-    for _, step in plan(params):
+def ours(source: Path, output: Path, target: str, sizes: tuple[int, ...]) -> None:
+    params = {"resize": "fit", "profile": "srgb", "quality": QUALITY}
+    work = Work(source, params, target, output.parent, parse(", ".join(map(str, sizes))))
+    once, each = plan(params)
+    for _, step in once:
         step(work)
-    write(work, output, lambda share: None)
+    for size in work.sizes:
+        one = work.at(size)
+        for _, step in each:
+            step(one)
+        write(one, output, lambda share: None)
 
 
-def pillows(source: Path, output: Path, target: str) -> None:
+def pillows(source: Path, output: Path, target: str, sizes: tuple[int, ...]) -> None:
     with Image.open(source) as image:
-        image.thumbnail((1024, 1024), Image.Resampling.LANCZOS)  # shrinks on load, too
-        image.save(output, target.upper(), quality=QUALITY)
+        for size in sorted(sizes, reverse=True):  # each made of the one before, as one does by hand
+            image.thumbnail((size, size), Image.Resampling.LANCZOS)  # the first shrinks on load, too
+            image.save(output, target.upper(), quality=QUALITY)
 
 
 def milliseconds(work: Callable[..., None], *arguments: Any) -> float:
@@ -53,24 +58,18 @@ def milliseconds(work: Callable[..., None], *arguments: Any) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+def run(options: Namespace) -> None:
     set_up_libvips()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(prefix="jobsite-bench-") as name:
         folder = Path(name)
         source = folder / "photo.jpg"
         photo(source)
-        print(f"{'12 MP JPEG to 1,024 px':<28}{'ours ms':>10}{'Pillow ms':>11}{'ratio':>8}")
         for target in ("webp", "jpeg"):
-            figures: dict[str, list[float]] = {"ours": [], "peer": []}
-            for _ in range(rounds + 1):  # the first warms up
-                figures["ours"].append(milliseconds(ours, source, folder / f"ours.{target}", target))
-                figures["peer"].append(milliseconds(pillows, source, folder / f"peer.{target}", target))
-            mine, peer = (statistics.median(figures[who][1:]) for who in ("ours", "peer"))
-            print(f"{target:<28}{mine:>10.1f}{peer:>11.1f}{peer / mine:>8.2f}")
-
-
-if __name__ == "__main__":
-    main()
+            for sizes in ((1024,), (1600, 1024, 320)):
+                figures: dict[str, list[float]] = {"ours": [], "peer": []}
+                for _ in range(2 * options.repeats + 2):  # the first warms up
+                    figures["ours"].append(milliseconds(ours, source, folder / f"ours.{target}", target, sizes))
+                    figures["peer"].append(milliseconds(pillows, source, folder / f"peer.{target}", target, sizes))
+                mine, peer = (statistics.median(figures[who][1:]) for who in ("ours", "peer"))
+                what = f"12 MP JPEG to {target}, {', '.join(f'{size:,}' for size in sizes)} px"
+                tell(what, mine, "ms", peer=peer, peer_name="Pillow")

@@ -1,20 +1,27 @@
-"""What a task costs in each pool, and what a thousand waiting ones hold: `python -m benchmarks.pools [--seconds 5]`.
+"""What a task costs in each pool, and what a thousand waiting ones hold.
 
 No-ops through one worker each, eventlet 100 and prefork 2, in the same run, with the CPU time that each takes (other
 work on the machine disturbs that least); then 1,000 jobs that sleep, at once in one eventlet worker, and its memory.
 No keeper runs: what is measured is the worker.
 """
 
-import argparse
 import os
 import tempfile
 import time
+from argparse import Namespace
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import psutil
 
+from benchmarks.told import tell
 
-def noops(stand, pool: str, concurrency: int, seconds: float) -> None:
+POOLS = {"eventlet": 100, "prefork": 2}
+
+
+def noops(stand: Any, pool: str, concurrency: int, seconds: float) -> tuple[float, float]:
+    """Tasks a second, and CPU time of the worker for each, its warm-up included [ms]."""
     from jobs.sweep.measure import Load
 
     stand.start_worker(pool, concurrency)
@@ -24,12 +31,11 @@ def noops(stand, pool: str, concurrency: int, seconds: float) -> None:
     before = sum(sum(process.cpu_times()[:2]) for process in family)
     figures = load.run(seconds)
     spent = sum(sum(process.cpu_times()[:2]) for process in family) - before
-    each = spent / max(1, len(figures.times)) * 1e6
-    print(f"no-ops  {pool} {concurrency:4}  {figures.rate:7,.0f}/s  {each:6,.0f} us CPU each (warm-up included)")
     stand.stop_worker()
+    return figures.rate, spent / max(1, len(figures.times)) * 1e3
 
 
-def a_thousand(stand) -> None:
+def a_thousand(stand: Any) -> None:
     from jobs.sweep.measure import QUEUE
     from jobs.wire import keys
     from jobs.wire.connection import redis_client
@@ -52,14 +58,14 @@ def a_thousand(stand) -> None:
             raise SystemExit("not all 1,000 jobs ran at once within 60 s")
         time.sleep(0.2)
     took = time.monotonic() - begun
-    print(f"1,000 sleeping at once after {took:.1f} s: {stand.memory():,.0f} MB ({idle:,.0f} MB idle; bound: 400 MB)")
+    tell(
+        "memory of a worker with 1,000 sleeping at once", stand.memory(), "MB", budget=400,
+        note=f"{idle:,.0f} MB idle; all slept after {took:.1f} s",
+    )  # fmt: skip
     stand.stop_worker()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=5.0)
-    seconds = parser.parse_args().seconds
+def run(options: Namespace) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
     with tempfile.TemporaryDirectory(prefix="jobsite-bench-") as folder:
         os.environ["VAR_DIR"] = folder
@@ -68,12 +74,15 @@ def main() -> None:
         django.setup()
         from jobs.sweep.stand import Stand
 
-        print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
+        found: dict[str, list[tuple[float, float]]] = {pool: [] for pool in POOLS}
         with Stand(Path(folder), 0.2) as stand:
-            for pool, concurrency in (("eventlet", 100), ("prefork", 2), ("eventlet", 100), ("prefork", 2)):
-                noops(stand, pool, concurrency, seconds)
+            for _ in range(options.repeats):
+                for pool, concurrency in POOLS.items():
+                    found[pool].append(noops(stand, pool, concurrency, options.seconds))
+            rates = {pool: median(rate for rate, _ in figures) for pool, figures in found.items()}
+            each = {pool: median(cpu for _, cpu in figures) for pool, figures in found.items()}
+            tell(
+                "no-op tasks, eventlet 100", rates["eventlet"], "/s", peer=rates["prefork"], peer_name="prefork 2",
+                more_is_better=True, note=f"CPU {each['eventlet']:.2f} and {each['prefork']:.2f} ms a task",
+            )  # fmt: skip
             a_thousand(stand)
-
-
-if __name__ == "__main__":
-    main()
