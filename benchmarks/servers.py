@@ -20,13 +20,14 @@ GRANIAN = Path(sys.executable).parent / "granian"
 
 
 def start(here: Site, name: str) -> None:
+    """One process of it."""
     if name == "uvicorn":
-        here.start_web()
-        return
-    process = here.start(
-        "web", "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(here.port),
-        "--workers", "1", "--no-ws", "--loop", "uvloop", "--log-level", "warning", "jobsite.asgi:application",
-    )  # fmt: skip
+        process = here.start("web", "manage.py", "web", "--workers", "1")
+    else:
+        process = here.start(
+            "web", "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(here.port),
+            "--workers", "1", "--no-ws", "--loop", "uvloop", "--log-level", "warning", "jobsite.asgi:application",
+        )  # fmt: skip
     wait_for_http(f"http://127.0.0.1:{here.port}/healthz", process)
 
 
