@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from jobs.core.errors import Cancelled, PermanentError
+from jobs.kinds._export import writers
 from jobs.kinds._export.columns import COLUMNS
 from jobs.kinds._tables import cells
 from jobs.kinds.export import ExportJobs
@@ -166,11 +167,28 @@ def test_many_jobs_are_read_page_by_page_with_progress(ctx, users):  # noqa: F81
     assert [report[:2] for report in ctx.reports] == [(0, 1750), (500, 1750), (1000, 1750), (1500, 1750), (1750, 1750)]
 
 
-def test_it_can_be_cancelled_half_way(users, tmp_path):  # noqa: F811
+def test_parquet_goes_to_disk_part_by_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(writers, "PART", 2)
+    parts = []
+
+    def rows():
+        for number in range(5):
+            parts.append(len(list(tmp_path.iterdir())))
+            yield [number if kind is int else kind() if kind in (str, float) else None for kind in COLUMNS.values()]
+
+    target = tmp_path / "jobs.parquet"
+    assert writers.write_parquet(rows(), target) == 5
+    assert parts == [0, 0, 1, 1, 2], "of rows that were taken no more than a part is in memory"
+    assert pl.read_parquet(target)["attempts"].to_list() == [0, 1, 2, 3, 4]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("name", ["csv", "parquet"])
+def test_it_can_be_cancelled_half_way(users, tmp_path, name):  # noqa: F811
     Job.objects.bulk_create([Job(kind="add", title=str(number), queue="io") for number in range(1200)])
     ctx = RecordingContext(tmp_path, owner="olga", cancel_at=1)
     with pytest.raises(Cancelled):
-        run(ctx)
+        run(ctx, format=name)
     assert not ctx.saved
 
 
