@@ -22,7 +22,7 @@ class Cost:
     own: float
 
 
-def measured(module: str, *words: str, environment: Mapping[str, str] | None = None) -> Cost:
+def measured(module: str, *words: str, environment: Mapping[str, str]) -> Cost:
     """Run `python -m module words…` to its end."""
     process = subprocess.Popen(
         [sys.executable, "-m", module, *words], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True

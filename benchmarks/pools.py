@@ -6,6 +6,8 @@ No keeper runs: what is measured is the worker.
 """
 
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from argparse import Namespace
@@ -15,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.site import ROOT
 from benchmarks.told import tell
 
 POOLS = {"eventlet": 100, "prefork": 2}
@@ -66,23 +69,32 @@ def a_thousand(stand: Any) -> None:
 
 
 def run(options: Namespace) -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
     with tempfile.TemporaryDirectory(prefix="jobsite-bench-") as folder:
-        os.environ["VAR_DIR"] = folder
-        import django
+        # In a process of its own: what stands there is in its environment for good.
+        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "jobsite.settings", "VAR_DIR": folder}
+        words = [sys.executable, "-m", "benchmarks.pools", folder, str(options.repeats), str(options.seconds)]
+        subprocess.run(words, cwd=ROOT, env=environment, check=True)
 
-        django.setup()
-        from jobs.sweep.stand import Stand
 
-        found: dict[str, list[tuple[float, float]]] = {pool: [] for pool in POOLS}
-        with Stand(Path(folder), 0.2) as stand:
-            for _ in range(options.repeats):
-                for pool, concurrency in POOLS.items():
-                    found[pool].append(noops(stand, pool, concurrency, options.seconds))
-            rates = {pool: median(rate for rate, _ in figures) for pool, figures in found.items()}
-            each = {pool: median(cpu for _, cpu in figures) for pool, figures in found.items()}
-            tell(
-                "no-op tasks, eventlet 100", rates["eventlet"], "/s", peer=rates["prefork"], peer_name="prefork 2",
-                more_is_better=True, note=f"CPU {each['eventlet']:.2f} and {each['prefork']:.2f} ms a task",
-            )  # fmt: skip
-            a_thousand(stand)
+def measure(folder: Path, repeats: int, seconds: float) -> None:
+    import django
+
+    django.setup()
+    from jobs.sweep.stand import Stand
+
+    found: dict[str, list[tuple[float, float]]] = {pool: [] for pool in POOLS}
+    with Stand(folder, 0.2) as stand:
+        for _ in range(repeats):
+            for pool, concurrency in POOLS.items():
+                found[pool].append(noops(stand, pool, concurrency, seconds))
+        rates = {pool: median(rate for rate, _ in figures) for pool, figures in found.items()}
+        each = {pool: median(cpu for _, cpu in figures) for pool, figures in found.items()}
+        tell(
+            "no-op tasks, eventlet 100", rates["eventlet"], "/s", peer=rates["prefork"], peer_name="prefork 2",
+            more_is_better=True, note=f"CPU {each['eventlet']:.2f} and {each['prefork']:.2f} ms a task",
+        )  # fmt: skip
+        a_thousand(stand)
+
+
+if __name__ == "__main__":
+    measure(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
