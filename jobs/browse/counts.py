@@ -28,6 +28,9 @@ class Count:
     def __str__(self) -> str:
         return f"{self.number:,}{'+' if self.more else ''}"
 
+    def __add__(self, other: "Count") -> "Count":
+        return Count(self.number + other.number, self.more or other.more)
+
     def __bool__(self) -> bool:
         return bool(self.number or self.more)
 
@@ -52,29 +55,32 @@ def _among_hits(query: Query, each: dict[str, Query]) -> dict[str, Count]:
     return {state: Count(min(numbers[state], CAP), stopped or numbers[state] > CAP) for state in each}
 
 
-def counts_of(queries: Sequence[Query]) -> list[Count]:
-    """The count of each query, all in one SQL statement."""
-    parts: list[QuerySet[Any]] = [rows for query in queries for rows in _bounded(query)]
+def counts_of(queries: Sequence[Query], most: int = 0) -> list[Count]:
+    """The count of each query, all in one SQL statement. most: counts up to it, and looks through as many, too."""
+    if not queries:
+        return []
+    cap, window = most or CAP, most or WINDOW
+    parts: list[QuerySet[Any]] = [rows for query in queries for rows in _bounded(query, cap, window)]
     compiled = [rows.query.get_compiler(connection=connection).as_sql() for rows in parts]
     counted = [f"(SELECT COUNT(*) FROM ({part}) AS part{index})" for index, (part, _) in enumerate(compiled)]  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(counted)}", [value for _, params in compiled for value in params])
         numbers = cursor.fetchone()
     pairs = zip(numbers[::2], numbers[1::2], strict=True)
-    return [Count(min(hits, CAP), hits > CAP or looked > WINDOW) for hits, looked in pairs]
+    return [Count(min(hits, cap), hits > cap or looked > window) for hits, looked in pairs]
 
 
-def _bounded(query: Query) -> tuple[QuerySet[Any], QuerySet[Any]]:
-    """The hits, at most CAP + 1; and the rows looked through where those are more than the hits themselves."""
+def _bounded(query: Query, cap: int, window: int) -> tuple[QuerySet[Any], QuerySet[Any]]:
+    """The hits, at most cap + 1; and the rows looked through where those are more than the hits themselves."""
     nothing = Job.objects.filter(pk=-1).values("pk")
     if query.words:
-        found = Job.objects.filter(seq__in=search.matching(query.words, WINDOW + 1)).values("seq")
-        return narrow(found, query)[: CAP + 1], found
+        found = Job.objects.filter(seq__in=search.matching(query.words, window + 1)).values("seq")
+        return narrow(found, query)[: cap + 1], found
     led, rest = divide(query)
     rows = Job.objects.filter(led).filter(query.between).values("seq")
     if query.id_prefix:
         rows = rows.filter(search.starts_with(query.id_prefix))
     if not rest:
-        return rows[: CAP + 1], nothing
-    looked = rows.order_by("-created", "-seq")[: WINDOW + 1]
-    return hidden(Job.objects.filter(seq__in=looked), rest).values("seq")[: CAP + 1], looked
+        return rows[: cap + 1], nothing
+    looked = rows.order_by("-created", "-seq")[: window + 1]
+    return hidden(Job.objects.filter(seq__in=looked), rest).values("seq")[: cap + 1], looked

@@ -16,8 +16,10 @@ from django.utils.safestring import SafeString
 from jobs.browse.live import Progress
 from jobs.core.fields import UploadField, size_in_words
 from jobs.core.states import SHOWN
+from jobs.models import Job
 from jobs.web import words
 from jobs.web.nav import Item, nav_for, page_url, phone_nav
+from jobs.web.pages.columns import Column
 
 register = template.Library()
 THEMES = ("light", "dark")
@@ -71,6 +73,12 @@ def state(key: str, word: str = "", fraction: float | None = None) -> dict[str, 
 def progress_bar(progress: Progress | None, label: str = "Progress") -> dict[str, Any]:
     """A bar with its text."""
     return {"progress": progress, "label": label, "text": progress_text(progress)}
+
+
+@register.simple_tag
+def cell(column: Column, job: Job) -> str:
+    """What a column of the page Jobs says of a job."""
+    return column.text(job)
 
 
 @register.filter

@@ -3,6 +3,8 @@ from django.urls import URLPattern, URLResolver, include, path
 from jobs.web.pages import (
     account,
     audit,
+    bulk,
+    columns,
     failures,
     job,
     jobs,
@@ -14,6 +16,7 @@ from jobs.web.pages import (
     suppression,
     theme,
     tokens,
+    views,
     workers,
 )
 from jobs.web.slashes import with_slash
@@ -32,6 +35,9 @@ _pages: list[URLPattern] = [
     *schedules.urlpatterns,
     *tokens.urlpatterns,
     *jobs.urlpatterns,
+    *bulk.urlpatterns,
+    *columns.urlpatterns,
+    *views.urlpatterns,
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     # First: programs ask far more often than people, and Django tries one address after the other.

@@ -4,4 +4,5 @@ import "./theme.js";
 import "./times.js";
 import "./copy.js";
 import "./keys.js";
+import "./drops.js";
 import "./toasts.js";

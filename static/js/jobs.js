@@ -53,13 +53,14 @@ async function refresh() {
     morph(row, fresh);
     tick(row);
   }
+  if (selected()) showSelected();
 }
 
 async function count() {
   if (document.hidden || !box.dataset.countsUrl) return;
   const body = await fetchFragment(box.dataset.countsUrl);
   const chips = box.querySelector("[data-chips]");
-  if (!body || !chips) return;
+  if (!body || !chips || chips.querySelector("select:focus")) return;
   const fresh = Object.assign(document.createElement("div"), { innerHTML: body.innerHTML });
   fresh.setAttribute("data-chips", "");
   morph(chips, fresh);
@@ -68,6 +69,12 @@ async function count() {
 function showSelected() {
   const number = selected();
   box.querySelector("[data-selected]").textContent = `${number} selected:`;
+  for (const button of box.querySelectorAll("[data-states]")) {
+    const states = button.dataset.states.split(" ");
+    const able = rows().filter((row) => row.querySelector("[name=id]:checked") && states.includes(row.dataset.state)).length;
+    button.firstChild.data = button.firstChild.data.replace(/( \d+)?$/, able ? ` ${able}` : "");
+    button.disabled = !able;
+  }
   const all = box.querySelector("[data-select-all]");
   all.checked = number > 0 && number === rows().length;
   all.indeterminate = number > 0 && number < rows().length;
@@ -104,7 +111,9 @@ onReset(() => {
 });
 setUpSelection();
 addEventListener("keydown", press);
-box.querySelector("[data-submit-on-change]").addEventListener("change", (event) => event.target.form.requestSubmit());
+box.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
+});
 setInterval(count, COUNT);
 setInterval(() => {
   for (const element of box.querySelectorAll("[data-since]")) {

@@ -1,35 +1,33 @@
-"""The page Jobs: state chips, search, keyset pages, rows that follow their jobs, and actions on the selected."""
+"""The page Jobs: state chips, search, keyset pages, rows that follow their jobs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
-from jobs import submit
 from jobs.browse import qualifiers
 from jobs.browse.counts import Count, by_state, counts_of
 from jobs.browse.filters import JobFilter
 from jobs.browse.page import Cursor, Page, listed, newer_than, page
 from jobs.core.access import is_operator, may_see
-from jobs.core.errors import Conflict, Refused
+from jobs.core.errors import Refused
 from jobs.core.registry import kinds_for
 from jobs.core.states import SHOWN
-from jobs.models import Job
+from jobs.web.pages import asked
+from jobs.web.pages.columns import chosen, offered
 from jobs.web.pages.rows import rows_of
+from jobs.web.pages.views import views_of
 
-#: Rows of a fragment, and jobs of one action, at most.
+#: Rows of a fragment at most.
 MOST_ROWS = 200
-_PARAMETERS = ("state", "kind", "queue", "owner", "q", "since", "until")
 
 
 @dataclass(frozen=True)
@@ -44,13 +42,13 @@ class Chip:
 @login_required
 @require_GET
 def jobs(request: HttpRequest) -> HttpResponse:
-    form = JobFilter(request.GET, viewer=request.user)
+    form, given = JobFilter(request.GET, viewer=request.user), asked.given(request.GET)
     try:
         found = page(form.query, request.GET.get("cursor", "")) if form.is_valid() else Page()
     except Refused:
-        return HttpResponseRedirect(_url(_given(request)))  # a cursor of an older version: begin at the newest
+        return HttpResponseRedirect(asked.url(given))  # a cursor of an older version: begin at the newest
     rows, reachable = rows_of(found.jobs)
-    given = _given(request)
+    chips = _chips(form, given)
     at_newest = not request.GET.get("cursor")
     context = {
         "form": form,
@@ -58,12 +56,19 @@ def jobs(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         "reachable": reachable,
         "operator": is_operator(request.user),
-        "chips": _chips(form, given),
+        **_states(chips, given),
+        "columns": chosen(request.user),
+        "offered": offered(request.user),
+        "views": views_of(request.user, given),
+        "asked": urlencode(given),
+        "matching": sum((chip.count for chip in chips if chip.count and (chip.current or chips[0].current)), Count(0)),
+        "all_url": asked.url(given, "jobs-all"),
+        "key": uuid4().hex,
         "kinds": kinds_for(request.user),
         "kind": form.terms.get("kind", "") if form.is_valid() else "",
         "hidden": {name: value for name, value in given.items() if name not in ("q", "kind")},
-        "older": found.next and _url(given, cursor=found.next),
-        "newer": found.previous and _url(given, cursor=found.previous),
+        "older": found.next and asked.url(given, cursor=found.next),
+        "newer": found.previous and asked.url(given, cursor=found.previous),
         "searched_back_to": found.searched_back_to,
         "is_asked": bool(given),
         "counts_url": reverse("jobs-counts") + "?" + urlencode({**given, "newest": _newest(found)})
@@ -83,9 +88,7 @@ def rows(request: HttpRequest) -> HttpResponse:
     """The named rows as they are now, for those on an open page."""
     ids = request.GET.getlist("id")[:MOST_ROWS]
     seen = [job for job in listed().filter(id__in=ids) if may_see(request.user, job.owner_id)]
-    return render(
-        request, "jobs/parts/job_rows.html", {"rows": rows_of(seen)[0], "operator": is_operator(request.user)}
-    )
+    return render(request, "jobs/parts/job_rows.html", {"rows": rows_of(seen)[0], "columns": chosen(request.user)})
 
 
 @login_required
@@ -95,42 +98,13 @@ def counts(request: HttpRequest) -> HttpResponse:
     form = JobFilter(request.GET, viewer=request.user)
     if not form.is_valid():
         return HttpResponse(status=204)
-    given = _given(request)
+    given = asked.given(request.GET)
     try:
         new = newer_than(form.query, request.GET.get("newest", ""))
     except Refused:
         new = 0
-    context = {"chips": _chips(form, given), "new": new, "most": new >= 100, "here": _url(given)}
+    context = {**_states(_chips(form, given), given), "new": new, "most": new >= 100, "here": asked.url(given)}
     return render(request, "jobs/parts/job_chips.html", context)
-
-
-@login_required
-@require_POST
-def act(request: HttpRequest) -> HttpResponse:
-    """Cancel or retry the selected jobs."""
-    actions: dict[str, tuple[Callable[..., Job], str]] = {
-        "cancel": (submit.cancel, "cancelled"),
-        "retry": (submit.retry, "started again"),
-    }
-    action, done = actions.get(request.POST.get("action", ""), (None, ""))
-    ids = request.POST.getlist("id")[:MOST_ROWS]
-    if action is None or not ids:
-        messages.warning(request, "Nothing was selected.")
-        return _back(request)
-    carried, refused = 0, 0
-    for job in Job.objects.filter(id__in=ids).select_related("owner"):
-        if not may_see(request.user, job.owner_id):
-            continue
-        try:
-            action(job, request.user, via="form")
-            carried += 1
-        except Conflict:
-            refused += 1
-    if carried:
-        messages.success(request, f"{_jobs(carried)} {'is' if carried == 1 else 'are'} being {done}.")
-    if refused:
-        messages.warning(request, f"{_jobs(refused)} left alone: the state does not allow it.")
-    return _back(request)
 
 
 def _coded(text: str) -> SafeString:
@@ -141,35 +115,26 @@ def _coded(text: str) -> SafeString:
     )
 
 
-def _jobs(number: int) -> str:
-    return "1 job" if number == 1 else f"{number:,} jobs"
-
-
-def _back(request: HttpRequest) -> HttpResponse:
-    back = request.POST.get("back", "")
-    return HttpResponseRedirect(back if url_has_allowed_host_and_scheme(back, None) else reverse("jobs"))
-
-
-def _given(request: HttpRequest) -> dict[str, str]:
-    """The parameters of the filter as the address has them, without empty ones."""
-    return {name: value for name in _PARAMETERS if (value := request.GET.get(name, "").strip())}
-
-
-def _url(given: dict[str, str], **changes: Any) -> str:
-    parameters = {name: value for name, value in {**given, **changes}.items() if value}
-    return reverse("jobs") + ("?" + urlencode(parameters) if parameters else "")
-
-
 def _chips(form: JobFilter, given: dict[str, str]) -> list[Chip]:
     """All, and each state with its count; a chip takes the place of a `state:` in the search."""
-    chosen = form.query.state if form.is_valid() else ""
-    others = {**given, "q": qualifiers.without(given.get("q", ""), "state")}
+    current = form.query.state if form.is_valid() else ""
+    others = _other_than_state(given)
     numbers = by_state(form.query) if form.is_valid() else {}
-    chips = [Chip("", "All", _url(others, state=""), not chosen)]
+    chips = [Chip("", "All", asked.url(others), not current)]
     for key, word in SHOWN.items():
         if key != "lost":
-            chips.append(Chip(key, word, _url(others, state=key), key == chosen, numbers.get(key)))
+            chips.append(Chip(key, word, asked.url(others, state=key), key == current, numbers.get(key)))
     return chips
+
+
+def _other_than_state(given: dict[str, str]) -> dict[str, str]:
+    left = {name: value for name, value in given.items() if name != "state"}
+    return {**left, "q": qualifiers.without(given.get("q", ""), "state")}
+
+
+def _states(chips: list[Chip], given: dict[str, str]) -> dict[str, Any]:
+    """The chips, and what a form that chooses among them sends along."""
+    return {"chips": chips, "other": {name: value for name, value in _other_than_state(given).items() if value}}
 
 
 def _newest(found: Page) -> str:
@@ -197,12 +162,11 @@ def _hint(form: JobFilter, given: dict[str, str]) -> dict[str, Any] | None:
     else:
         left["q"] = qualifiers.without(search, name)
     term = form.terms[name] if name == "q" else f"{name}:{form.terms[name]}"
-    return {"term": term, "count": count, "one": count.number == 1, "url": _url(left)}
+    return {"term": term, "count": count, "one": count.number == 1, "url": asked.url(left)}
 
 
 urlpatterns = [
     path("jobs", jobs, name="jobs"),
     path("jobs/rows", rows, name="jobs-rows"),
     path("jobs/counts", counts, name="jobs-counts"),
-    path("jobs/act", act, name="jobs-act"),
 ]

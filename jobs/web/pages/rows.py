@@ -58,6 +58,14 @@ class Row:
         return ((job.finished_at or timezone.now()) - job.started_at).total_seconds()
 
     @property
+    def waited(self) -> float | None:
+        """[s] that the attempt which last started had waited for a worker."""
+        job = self.job
+        if job.started_at is None or job.published_at is None or job.started_at < job.published_at:
+            return None
+        return (job.started_at - job.published_at).total_seconds()
+
+    @property
     def since(self) -> float | None:
         """When it began to run [unix seconds], while it runs: what the page counts on from."""
         running = self.job.state == State.STARTED and self.job.started_at is not None
