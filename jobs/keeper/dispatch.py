@@ -9,12 +9,14 @@ from django.utils import timezone
 
 from jobs.core.states import FINAL, State
 from jobs.keeper.admit import Admission, anybody_waits, hold
+from jobs.keeper.settle import settle
 from jobs.models import Job, LedgerEntry
 from jobs.submit.cancel import carry_out, revoke_unclaimed
 from jobs.submit.messages import message_for
 from jobs.wire import keys
 from jobs.wire.connection import redis_client
 from jobs.wire.publish import PUBLISHED_HEADER, publish
+from jobs.workflows import advance
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +47,11 @@ def step(admission: Admission, *, settled: bool) -> int:
         log.warning("Redis is nearly full: nothing is published for now")
         return 0
     _publish(now, admission.admitted(now))
-    again = [_next_attempt(job, now) for job in rest if job.state == State.RETRY]
     fresh = [job for job in rest if job.state == State.PENDING and job.published_at is None]
-    _publish(now, hold([job for job in [*again, *fresh] if job is not None]))
+    unblocked = _unblock(now, [job for job in fresh if job.blocked])
+    again = [_next_attempt(job, now) for job in rest if job.state == State.RETRY]
+    unheld = [*again, *unblocked, *(job for job in fresh if not job.blocked)]
+    _publish(now, hold([job for job in unheld if job is not None]))
     _find_lost(now, [job for job in rest if job.state == State.PENDING and job.published_at is not None], settled)
     return len(due)
 
@@ -58,6 +62,19 @@ def _cancel(job: Job, now: datetime) -> None:
     if verdict == "final" and redis_client().hget(keys.run(job.id), "state") == State.REVOKED:
         revoke_unclaimed(job)
     _look_again(now, [job], 5.0)
+
+
+def _unblock(now: datetime, blocked: list[Job]) -> list[Job]:
+    """The jobs that may start, of those before which all have ended."""
+    ready: list[Job] = []
+    for job in blocked:
+        try:
+            ready += advance.release(job, now)
+        except advance.NeverStarts as never:
+            settle(job.id, job.attempt, str(job.owner_id or ""), never.state, never.error_type, never.text)
+    # Whoever is still to wait is marked again when the next one before it ends.
+    _look_again(now, blocked, None)
+    return ready
 
 
 def _next_attempt(job: Job, now: datetime) -> Job | None:

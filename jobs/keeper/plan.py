@@ -46,6 +46,7 @@ class JobChange:
     finished_at: datetime | None = None
     changed: datetime | None = None
     next_check_at: datetime | None = None
+    workflow: str | None = None
     touched: bool = False
 
     @property

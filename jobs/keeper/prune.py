@@ -6,9 +6,8 @@ from django.conf import settings
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from jobs.core.states import FINAL
 from jobs.models import Artifact, AuditEntry, IgnoredFailure, Job, Throughput, Timing
-from jobs.models.forget import delete_unnamed, forget_jobs
+from jobs.models.forget import delete_unnamed, forget_jobs, settled
 
 #: Jobs of one transaction: other writers of SQLite wait for it (LINE 17).
 CHUNK = 50
@@ -24,7 +23,7 @@ def step() -> int:
     deleted = 0
     for _ in range(MOST_CHUNKS):
         old = list(
-            Job.objects.filter(state__in=FINAL, created__lt=before, finished_at__lt=before)
+            Job.objects.filter(settled(), created__lt=before, finished_at__lt=before)
             .order_by("created")
             .values_list("seq", flat=True)[:CHUNK]
         )

@@ -4,23 +4,26 @@ import json
 import logging
 from typing import Any
 
+from django.utils import timezone
+
 from jobs.core.redaction import masked
 from jobs.core.search_words import add_words, words_for
-from jobs.core.states import FINAL, State
+from jobs.core.states import FINAL
 from jobs.keeper import write
 from jobs.keeper.plan import AttemptChange, JobChange, Plan
+from jobs.keeper.settle import settle
 from jobs.models import Attempt, Job, writing
 from jobs.models.job import Via
-from jobs.wire import celery_result, events, keys, scripts
-from jobs.wire.connection import redis_client
+from jobs.wire import events
 from jobs.wire.events import Event
+from jobs.workflows import advance
 
 log = logging.getLogger(__name__)
 
 _JOB_COLUMNS = (
     "seq", "id", "kind", "is_kind", "owner_id", "queue", "state", "attempt", "max_attempts", "first_attempt", "assumed",
     "cancel_requested_at", "search", "params", "worker", "outcome", "error_type", "error", "published_at",
-    "started_at", "finished_at", "changed", "next_check_at",
+    "started_at", "finished_at", "changed", "next_check_at", "workflow_id",
 )  # fmt: skip
 _ATTEMPT_COLUMNS = (
     "number", "state", "worker", "pid", "queued_at", "started_at", "finished_at", "next_retry_at", "error_type",
@@ -39,8 +42,12 @@ def record(batch: list[Event]) -> None:
         for event in telling:
             plan.apply(event)
         for job, verdict in plan.settled:
-            _settle_in_redis(job, verdict.state, verdict.error_type, verdict.error)
+            user = str(job.owner or "")
+            settle(job.id, job.attempt, user, verdict.state, verdict.error_type, verdict.error, assumed=True)
         _write(plan)
+        ends = [job for job in map(plan.jobs.__getitem__, plan.results) if job.workflow and job.state in FINAL]
+        if ends:
+            advance.ended([(job.seq, job.state, str(job.workflow)) for job in ends], timezone.now())
 
 
 def _load(batch: list[Event]) -> Plan:
@@ -99,20 +106,6 @@ def _accept_foreign(unknown: list[Event]) -> None:
 
 def _json_safe(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str).replace("\\u0000", "\ufffd"))
-
-
-def _settle_in_redis(job: JobChange, state: State, error_type: str, error: str) -> None:
-    """A job that ends without a worker's word: Celery's result key and the live hash say so too, before SQL does."""
-    stored = celery_result.encode(job.id, state, celery_result.error(error_type, error, "jobs"))
-    event = events.encode(
-        state, job.id, job.attempt, str(job.owner or ""), assumed=True, error_type=error_type, error=error
-    )
-    scripts.call(
-        redis_client(),
-        "report",
-        [keys.run(job.id), keys.EVENTS, keys.result(job.id), keys.CANCELS, keys.PAUSES],
-        [job.attempt, "keeper", str(state), "final", event, stored, scripts.KEEP_FINAL, scripts.KEEP_FINAL, job.id],
-    )
 
 
 def _write(plan: Plan) -> None:

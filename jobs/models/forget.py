@@ -4,11 +4,13 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db.models import Exists, OuterRef, Q
 from django_celery_results.models import TaskResult
 
-from jobs.core.states import FINAL
+from jobs.core.states import FINAL, UNFINISHED
 from jobs.models.artifact import Artifact
 from jobs.models.job import Job
+from jobs.models.workflow import Workflow
 from jobs.models.writing import write
 
 log = logging.getLogger(__name__)
@@ -27,17 +29,25 @@ class Freed:
         return self
 
 
+def settled() -> Q:
+    """Jobs that have ended, and of which no step of a workflow may still ask."""
+    moving = Job.objects.filter(workflow=OuterRef("workflow"), state__in=UNFINISHED)
+    return Q(Q(workflow=None) | ~Exists(moving), state__in=FINAL)
+
+
 def forget_jobs(seqs: Iterable[int]) -> Freed:
     """Delete ended jobs with all that belongs to them, in one transaction: give few at a time (LINE 17).
 
     A job that was started again meanwhile stays.
     """
     with write():
-        ended = Job.objects.select_for_update().filter(seq__in=list(seqs), state__in=FINAL)
+        ended = Job.objects.select_for_update().filter(settled(), seq__in=list(seqs))
         ids = dict(ended.values_list("seq", "id"))
+        workflows = set(ended.exclude(workflow=None).values_list("workflow", flat=True))
         sizes = dict(Artifact.objects.filter(job__in=ids).values_list("path", "size"))
         TaskResult.objects.filter(task_id__in=ids.values()).delete()
         Job.objects.filter(seq__in=ids).delete()
+        Workflow.objects.filter(pk__in=workflows, jobs=None).delete()
     freed = delete_unnamed(sizes)
     freed.jobs = len(ids)
     return freed
@@ -46,7 +56,7 @@ def forget_jobs(seqs: Iterable[int]) -> Freed:
 def forget_files(seqs: Iterable[int]) -> Freed:
     """Delete the files of ended jobs, which stay themselves, in one transaction."""
     with write():
-        ended = Job.objects.select_for_update().filter(seq__in=list(seqs), state__in=FINAL)
+        ended = Job.objects.select_for_update().filter(settled(), seq__in=list(seqs))
         theirs = Artifact.objects.filter(job__in=list(ended.values_list("seq", flat=True)))
         sizes = dict(theirs.values_list("path", "size"))
         jobs = theirs.values("job").distinct().count()

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError
@@ -18,7 +18,7 @@ from jobs.foreign.task import ForeignTask, call_of, task_named
 from jobs.models import Job
 from jobs.models.job import Via, new_id
 from jobs.submit import quota
-from jobs.submit.submit import UNCONFIRMED_AFTER, Draft, accept, earlier_job, priority_number
+from jobs.submit.submit import Draft, accept, earlier_job, first_check, priority_number
 from jobs.submit.validate import cleaned
 
 
@@ -58,30 +58,50 @@ def draft_task(
 ) -> Draft:  # fmt: skip
     """One job for `insert_drafts`; options: those of `submit_task`. Raises Refused and OverQuota."""
     quota.check(user, 1)
+    return drafted_task(name, args, kwargs, user=user, **options)
+
+
+def drafted_task(
+    name: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, user: Any = None, **options: Any
+) -> Draft:  # fmt: skip
+    """As `draft_task`, where the quota was asked before. Raises Refused."""
     return Draft(_task_job(name, args, kwargs, user=user, **options), [])
+
+
+def blocked_task(name: str, call: Mapping[str, Any], *, user: Any = None, **options: Any) -> Draft:
+    """One job whose arguments, {"args", "kwargs"}, are not all known yet, and so not checked. Raises Refused."""
+    return Draft(_row(_task(name, user), call, user=user, blocked=True, **options), [])
 
 
 def _task_job(
     name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, *,
-    values: Mapping[str, Any] | None = None, user: Any, via: str, title: str = "", priority: str | int | None = None,
-    queue: str | None = None, due_at: datetime | None = None, **more: Any,
+    values: Mapping[str, Any] | None = None, user: Any, **options: Any,
 ) -> Job:  # fmt: skip
-    """A checked job that is not stored yet. more: other columns of its row. Raises Refused."""
+    """A checked job that is not stored yet. options: those of `submit_task`. Raises Refused."""
     task = _task(name, user)
     form = task.form(args, kwargs) if values is None else task.form_of(values)
     cleaned(form)
     called = dict(zip(("args", "kwargs"), form.arguments(), strict=True))
     if holds_mask(opened(called)):
         raise Refused({"__all__": [f"{MASK} stands for a secret that cannot be read back: give it again."]})
+    return _row(task, called, user=user, **options)
+
+
+def _row(
+    task: ForeignTask, called: Mapping[str, Any], *, user: Any, via: str, title: str = "",
+    priority: str | int | None = None, queue: str | None = None, due_at: datetime | None = None, blocked: bool = False,
+    **more: Any,
+) -> Job:  # fmt: skip
     now = timezone.now()
     title = (title or task.label).strip()[:200]
     owner = user if user is not None and user.pk else None
     waits = due_at is not None and due_at > now
     return Job(
-        id=new_id(), kind=name, is_kind=False, title=title, owner=owner, via=via, queue=queue or task.pool,
-        priority=priority_number(priority), params=called, max_attempts=(task.task.max_retries or 0) + 1, created=now,
-        changed=now, due_at=due_at, next_check_at=due_at if waits else now + timedelta(seconds=UNCONFIRMED_AFTER),
-        search=words_for(title, name, name, owner.get_username() if owner else ""), **more,
+        id=new_id(), kind=task.name, is_kind=False, title=title, owner=owner, via=via, queue=queue or task.pool,
+        priority=priority_number(priority), params=dict(called), max_attempts=(task.task.max_retries or 0) + 1,
+        created=now, changed=now, due_at=due_at, blocked=blocked,
+        next_check_at=due_at if waits else first_check(None, blocked=blocked),
+        search=words_for(title, task.name, task.name, owner.get_username() if owner else ""), **more,
     )  # fmt: skip
 
 

@@ -1,11 +1,11 @@
 """A person's retry (the same job, one attempt more) and rerun (a new job from an old one's parameters)."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from jobs.core.errors import Conflict, Refused
@@ -16,7 +16,7 @@ from jobs.models import AuditEntry, Job
 from jobs.models.writing import write
 from jobs.submit.foreign import rerun_task
 from jobs.submit.live import live_state, wait_for_record
-from jobs.submit.submit import UNCONFIRMED_AFTER, is_held, publish_now, submit
+from jobs.submit.submit import first_check, publish_now, submit
 
 
 def retry(job: Job, user: Any = None, via: str = "form") -> Job:
@@ -47,25 +47,8 @@ def _again(job: Job, user: Any, via: str) -> Job:
     now = timezone.now()
     with write():
         # Of two people who press at once, one UPDATE finds the state; the other's WHERE no longer matches.
-        again = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=[State.FAILURE, State.REVOKED]).update(
-            state=State.PENDING,
-            attempt=F("attempt") + 1,
-            max_attempts=F("max_attempts") + F("attempt") - F("first_attempt") + 1,
-            first_attempt=F("attempt") + 1,
-            assumed=False,
-            cancel_requested_at=None,
-            published_at=None,
-            started_at=None,
-            finished_at=None,
-            due_at=None,
-            error="",
-            error_type="",
-            signature="",
-            outcome="",
-            worker="",
-            changed=now,
-            next_check_at=None if is_held(job) else now + timedelta(seconds=UNCONFIRMED_AFTER),
-        )
+        mine = Job.objects.filter(pk=job.pk, attempt=job.attempt)
+        again = start_again(mine, now, next_check_at=first_check(job.kind_class))
         if not again:
             job.refresh_from_db()
             state = live_state(job)
@@ -81,6 +64,29 @@ def _again(job: Job, user: Any, via: str) -> Job:
 def part_key(job: Job, part: str) -> str:
     """The idempotency key of the rerun that does a part of the job's present attempt."""
     return f"{job.id} {part} {job.attempt}"[-255:]
+
+
+def start_again(jobs: QuerySet[Job], now: datetime, *, next_check_at: datetime | None) -> int:
+    """Set those that have failed or were cancelled to their attempt n+1; answers how many."""
+    return jobs.filter(state__in=[State.FAILURE, State.REVOKED]).update(
+        state=State.PENDING,
+        attempt=F("attempt") + 1,
+        max_attempts=F("max_attempts") + F("attempt") - F("first_attempt") + 1,
+        first_attempt=F("attempt") + 1,
+        assumed=False,
+        cancel_requested_at=None,
+        published_at=None,
+        started_at=None,
+        finished_at=None,
+        due_at=None,
+        error="",
+        error_type="",
+        signature="",
+        outcome="",
+        worker="",
+        changed=now,
+        next_check_at=next_check_at,
+    )
 
 
 def rerun(

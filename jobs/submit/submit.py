@@ -58,7 +58,7 @@ def submit(
     The same idempotency key of the same user answers the job that it made.
     Raises Refused with every bad field, OverQuota, and Conflict where the key came with other parameters.
     """
-    kind = _kind(kind, user)
+    kind = kind_for(kind, user)
     form = bind(kind, params, files, user)
     data = cleaned(form)
     plain = to_json(form, data)
@@ -68,7 +68,7 @@ def submit(
         return earlier
     quota.check(user, 1)
     references, fresh, kept = stored.place(given, user)
-    job = _row(
+    job = row_for(
         kind, {**plain, **references}, user=user, via=via, title=title, priority=priority, queue=queue, due_at=due_at,
         schedule=schedule, slot=slot, rerun_of=rerun_of, idempotency_key=idempotency_key,
         idempotency_hash=fingerprint,
@@ -106,7 +106,7 @@ def submit_many(
     Raises Refused with fields named items[3].width; OverQuota; Conflict where a job that is to be there once waits or
     runs already; IntegrityError where somebody submits one of `keys` meanwhile.
     """
-    kind = _kind(kind, user)
+    kind = kind_for(kind, user)
     if not 0 < len(items) <= MAX_BULK:
         raise Refused({"items": [f"{len(items)} given: from 1 to {MAX_BULK:,} are taken at a time."]})
     earlier = _earlier_ones(user, keys)
@@ -118,7 +118,7 @@ def submit_many(
         if key in earlier:
             continue
         try:
-            drafts.append(_drafted(
+            drafts.append(drafted(
                 kind, params, user=user, via=via, title=title, priority=priority, queue=queue, due_at=due_at,
                 idempotency_key=key,
             ))  # fmt: skip
@@ -154,9 +154,9 @@ class Draft:
 
 def draft(kind: str | type[Kind], params: Mapping[str, Any], *, user: Any = None, **options: Any) -> Draft:
     """One job without new files, for `insert_drafts`; options: those of `submit`. Raises Refused and OverQuota."""
-    found = _kind(kind, user)
+    found = kind_for(kind, user)
     quota.check(user, 1)
-    return _drafted(found, params, user=user, **options)
+    return drafted(found, params, user=user, **options)
 
 
 def insert_drafts(drafts: Sequence[Draft]) -> None:
@@ -166,11 +166,12 @@ def insert_drafts(drafts: Sequence[Draft]) -> None:
         _keep_artifacts(drafts)
 
 
-def _drafted(kind: type[Kind], params: Mapping[str, Any], *, user: Any, **options: Any) -> Draft:
+def drafted(kind: type[Kind], params: Mapping[str, Any], *, user: Any, **options: Any) -> Draft:
+    """As `draft`, where the kind was looked up and the quota asked before. Raises Refused."""
     form = bind(kind, params, None, user)
     data = cleaned(form)
     references, _, kept = stored.place(uploads(form, data), user)
-    return Draft(_row(kind, {**to_json(form, data), **references}, user=user, **options), kept)
+    return Draft(row_for(kind, {**to_json(form, data), **references}, user=user, **options), kept)
 
 
 def publish_now(jobs: Sequence[Job]) -> None:
@@ -199,7 +200,8 @@ def _unfinished_like(job: Job, user: Any) -> Job | None:
     return first
 
 
-def _kind(kind: str | type[Kind], user: Any) -> type[Kind]:
+def kind_for(kind: str | type[Kind], user: Any) -> type[Kind]:
+    """The kind of that name. Raises Refused where there is none, or the user may not submit it."""
     found = get_kind(kind) if isinstance(kind, str) else kind
     if found is None:
         raise Refused({"kind": [f"No kind {str(kind)[:80]!r}. There are: {', '.join(all_kinds())}."]})
@@ -208,16 +210,20 @@ def _kind(kind: str | type[Kind], user: Any) -> type[Kind]:
     return found
 
 
-def _row(kind: type[Kind], params: dict[str, Any], *, user: Any, via: str, title: str, priority: str | int | None,
-         queue: str | None, due_at: datetime | None = None, **more: Any) -> Job:  # fmt: skip
+def row_for(kind: type[Kind], params: Mapping[str, Any], *, user: Any, via: str, title: str,
+            priority: str | int | None, queue: str | None, due_at: datetime | None = None, blocked: bool = False,
+            **more: Any) -> Job:  # fmt: skip
+    """A job that is not stored yet. blocked: its parameters are not all known, and dispatch leaves it alone."""
     now = timezone.now()
-    title = (title or kind.title(params)).strip()[:200] or kind.label
+    title = (title or ("" if blocked else kind.title(params))).strip()[:200] or kind.label
     owner = user if user is not None and user.pk else None
     waits = due_at is not None and due_at > now
     return Job(
         id=new_id(), kind=kind.slug, title=title, owner=owner, via=via, queue=queue_for(kind, queue, user),
-        priority=priority_number(priority), params=params, max_attempts=kind.retry.attempts, created=now, changed=now,
-        due_at=due_at, next_check_at=due_at if waits else _first_check(kind, now), unique_key=_unique_key(kind, params),
+        priority=priority_number(priority), params=dict(params), max_attempts=kind.retry.attempts, created=now,
+        changed=now, due_at=due_at, blocked=blocked,
+        next_check_at=due_at if waits else first_check(kind, blocked=blocked),
+        unique_key=None if blocked else _unique_key(kind, params),
         search=words_for(title, kind.slug, kind.label, owner.get_username() if owner else ""), **more,
     )  # fmt: skip
 
@@ -228,9 +234,12 @@ def _unique_key(kind: type[Kind], params: Mapping[str, Any]) -> str | None:
     return key if key is None or len(key) <= 255 else hashlib.sha256(key.encode()).hexdigest()
 
 
-def _first_check(kind: type[Kind], now: datetime) -> datetime | None:
-    """When dispatch sees a job that is due; None: at every turn, as one of a limited kind that waits for its place."""
-    return None if kind.is_limited() else now + timedelta(seconds=UNCONFIRMED_AFTER)
+def first_check(kind: type[Kind] | None, *, blocked: bool = False) -> datetime | None:
+    """When dispatch first looks at a job that is due. None: not by the clock, but at every turn (one of a limited kind,
+    that waits for its place), or once a step before it has ended."""
+    if blocked or (kind is not None and kind.is_limited()):
+        return None
+    return timezone.now() + timedelta(seconds=UNCONFIRMED_AFTER)
 
 
 def priority_number(priority: str | int | None) -> int:
@@ -274,6 +283,12 @@ def _keep_artifacts(drafts: Sequence[Draft]) -> None:
     for each in drafts:
         each.job.seq = seqs[each.job.id]
     Artifact.objects.bulk_create([copy for each in drafts for copy in _copies(each.kept, each.job, each.job.owner)])
+
+
+def keep_files(job: Job, kept: list[str]) -> None:
+    """Make stored files inputs of a job that is stored already. Those that are stay as they are."""
+    have = set(job.artifacts.values_list("path", flat=True))
+    Artifact.objects.bulk_create([copy for copy in _copies(kept, job, job.owner) if copy.path not in have])
 
 
 def _copies(kept: list[str], job: Job, user: Any) -> list[Artifact]:

@@ -28,9 +28,7 @@ def bind(kind: type[Kind], params: Mapping[str, Any], files: Any = None, user: A
     plain_form = kind.Form.__init__ is forms.BaseForm.__init__
     # Django would look its own suffix up in the translations of each of ten thousand forms.
     blank = kind.Form(label_suffix="") if plain_form else kind.Form()
-    if unknown := sorted(set(params) - set(blank.fields)):
-        known = ", ".join(blank.fields)
-        raise Refused({name: [f"Unknown parameter. {kind.label} takes: {known}."] for name in unknown})
+    _check_names(kind, blank, params)
     given = MultiValueDict({name: list(files.getlist(name)) for name in files} if files else {})
     data: MultiValueDict[str, Any] = MultiValueDict()
     for name, field in blank.fields.items():
@@ -45,6 +43,17 @@ def bind(kind: type[Kind], params: Mapping[str, Any], files: Any = None, user: A
     # As Django's own constructor does it; making a form copies every field of it.
     blank.data, blank.files, blank.is_bound = data, given, True
     return blank
+
+
+def check_names(kind: type[Kind], params: Mapping[str, Any]) -> None:
+    """Raises Refused for parameters that the kind does not have."""
+    _check_names(kind, kind.Form(), params)
+
+
+def _check_names(kind: type[Kind], form: forms.Form, params: Mapping[str, Any]) -> None:
+    if unknown := sorted(set(params) - set(form.fields)):
+        known = ", ".join(form.fields)
+        raise Refused({name: [f"Unknown parameter. {kind.label} takes: {known}."] for name in unknown})
 
 
 def _add_value(data: "MultiValueDict[str, Any]", name: str, field: forms.Field, value: Any) -> None:

@@ -1,0 +1,44 @@
+"""Parameters that are not all known yet, those of a workflow's step: what is known of them is checked."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from jobs.core.errors import Refused
+from jobs.core.fields import SecretField
+from jobs.core.kind import Kind
+from jobs.core.redaction import encrypt
+from jobs.submit.submit import Draft, row_for
+from jobs.submit.validate import bind, check_names, cleaned
+
+
+def drafted_template(
+    kind: type[Kind], params: Mapping[str, Any], is_open: Callable[[Any], bool], *, user: Any, **options: Any
+) -> Draft:
+    """A blocked job of a kind. is_open: whether a parameter's value is still to be made of others' results.
+
+    Where all is known, all is checked; else each field alone. Raises Refused with every bad field.
+    """
+    unknown = {name for name, value in params.items() if is_open(value)}
+    check_names(kind, params)
+    form = bind(kind, {name: value for name, value in params.items() if name not in unknown}, None, user)
+    if unknown:
+        errors = {}
+        for name, field in form.fields.items():
+            if name not in unknown:
+                try:
+                    field.clean(field.widget.value_from_datadict(form.data, form.files, name))
+                except ValidationError as error:
+                    errors[name] = list(error.messages)
+        if errors:
+            raise Refused(errors)
+    else:
+        cleaned(form)
+    template = {
+        name: encrypt(value) if isinstance(form.fields[name], SecretField) and value and name not in unknown else value
+        for name, value in params.items()
+    }
+    stored: list[Any] = [upload for name in form.files for upload in form.files.getlist(name)]
+    kept = [upload.artifact for upload in stored]
+    return Draft(row_for(kind, template, user=user, blocked=True, **options), kept)

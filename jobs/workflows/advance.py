@@ -1,0 +1,197 @@
+"""Unblocking steps: when those before one have ended, it is given their results, or skipped (LINE 10).
+
+Two moments. `ended`, in the transaction that records an end, marks whom it concerns as due; `release`, when dispatch
+comes to one so marked, looks at all that it waits for. What a lost mark would cost is thus one transaction's: none.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError
+from django.db.models import F, Q
+from django_celery_results.models import TaskResult
+
+from jobs.core.errors import Refused
+from jobs.core.registry import get_kind
+from jobs.core.states import FINAL, UNFINISHED, State
+from jobs.models import Artifact, Edge, Job, Step, Workflow
+from jobs.models.workflow import Needs, OnFailure
+from jobs.models.writing import write
+from jobs.submit.foreign import drafted_task
+from jobs.submit.submit import Draft, drafted, first_check, insert_drafts, keep_files
+from jobs.workflows import values
+from jobs.workflows.spec import MAX_STEPS
+from jobs.workflows.values import NO_ITEM, Given
+
+_CHUNK = 400
+
+
+class NeverStarts(Exception):
+    """A step cannot start any more. state: how it ends; error_type and text: why."""
+
+    def __init__(self, state: State, error_type: str, text: str):
+        super().__init__(text)
+        self.state, self.error_type, self.text = state, error_type, text
+
+
+def ended(jobs: Iterable[tuple[int, str, str]], now: datetime) -> None:
+    """Within the transaction that records the end of workflows' jobs: (seq, state, workflow) of each."""
+    told = list(jobs)
+    for start in range(0, len(told), _CHUNK):
+        after = Edge.objects.filter(before__in=[seq for seq, *_ in told[start : start + _CHUNK]]).values("after")
+        Job.objects.filter(seq__in=after, blocked=True, state=State.PENDING).update(next_check_at=now)
+    failed = {workflow: seq for seq, state, workflow in told if state != State.SUCCESS}
+    for workflow, seq in failed.items():
+        if Workflow.objects.filter(pk=workflow, on_failure=OnFailure.END, is_canvas=False).exists():
+            _end(workflow, seq, now)
+
+
+def _end(workflow: str, failed: int, now: datetime) -> None:
+    """A wish like a person's, for every job that has not ended: what runs ends when its worker confirms."""
+    rest = Job.objects.filter(workflow=workflow, state__in=UNFINISHED, cancel_requested_at=None)
+    title = Job.objects.values_list("title", flat=True).get(seq=failed)
+    rest.filter(blocked=True).update(error_type="Skipped", error=_because(title)[:300])
+    rest.update(cancel_requested_at=now, next_check_at=now, changed=now)
+
+
+def _because(title: str) -> str:
+    return f"Skipped: “{title}” did not succeed."
+
+
+def release(job: Job, now: datetime) -> list[Job]:
+    """What a blocked job that is due becomes: jobs to publish, none while it is to wait. Raises NeverStarts."""
+    step = Step.objects.select_related("job__workflow", "job__owner").get(job=job.pk)
+    before = [edge.before for edge in Edge.objects.filter(after=job.pk).order_by("position").select_related("before")]
+    if any(each.state not in FINAL for each in before):
+        return []
+    succeeded = [each for each in before if each.state == State.SUCCESS]
+    failed = next((each for each in before if each.state != State.SUCCESS), None)
+    if failed and (step.needs == Needs.ALL or not succeeded):
+        raise NeverStarts(State.REVOKED, "Skipped", _because(failed.title))
+    try:
+        return _start(step, _given(step, succeeded), now)
+    except Refused as refused:
+        texts = [
+            text if name == "__all__" else f"{name}: {text}" for name, told in refused.errors.items() for text in told
+        ]
+        raise NeverStarts(State.FAILURE, "Refused", " ".join(texts)) from refused
+    except IntegrityError as error:
+        raise NeverStarts(State.FAILURE, "Conflict", "A job that does the same waits or runs already.") from error
+
+
+def _given(step: Step, before: list[Job]) -> Given:
+    texts: dict[str, str] = {}
+    for start in range(0, len(before), _CHUNK):
+        rows = TaskResult.objects.filter(task_id__in=[job.id for job in before[start : start + _CHUNK]])
+        texts.update(rows.values_list("task_id", "result"))
+    files: dict[int, list[dict[str, Any]]] = {}
+    # Of the attempt that succeeded: an earlier one may have left some.
+    made = Artifact.objects.filter(job__edges_after__after=step.job_id, is_input=False, attempt=F("job__attempt"))
+    for artifact in made.order_by("created", "id"):
+        files.setdefault(artifact.job_id or 0, []).append(
+            {"artifact": artifact.id, "name": artifact.name, "size": artifact.size, "path": artifact.path}
+        )
+    told: Any = before[0] if len(before) == 1 else step.job.workflow
+    return Given(
+        results=[_json(texts.get(job.id)) for job in before], gathers=step.gathers,
+        files=[file for job in before for file in files.get(job.pk, [])],
+        link=settings.BASE_URL + told.get_absolute_url(),
+    )  # fmt: skip
+
+
+def _json(text: str | None) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text  # a foreign task with a serializer of its own
+
+
+def _start(step: Step, given: Given, now: datetime) -> list[Job]:
+    """Give the step its parameters. Of one for each item of a list, the first item's job is the step itself."""
+    items = _items(step, given)
+    drafts = [_drafted(step, values.fill(step.template, _with(given, item)), given) for item in items]
+    first, *others = drafts
+    with write():
+        if not _unblock(step.job, first, now):
+            return []  # cancelled meanwhile, or released by a keeper before this one
+        more = _clone(step, others)
+    return [step.job, *more]
+
+
+def _items(step: Step, given: Given) -> list[Any]:
+    if not step.each:
+        return [NO_ITEM]
+    items = values.fill(step.each, given)
+    if not isinstance(items, list) or not items:
+        raise Refused({"each": [f"{step.each} is no list with something in it."]})
+    if len(items) > MAX_STEPS:
+        raise Refused({"each": [f"{step.each} has {len(items):,} items: at most {MAX_STEPS:,} are taken."]})
+    return items
+
+
+def _with(given: Given, item: Any) -> Given:
+    return given if item is NO_ITEM else Given(given.results, given.gathers, given.files, given.link, item)
+
+
+def _drafted(step: Step, params: dict[str, Any], given: Given) -> Draft:
+    job = step.job
+    options: dict[str, Any] = {
+        "user": job.owner, "via": job.via, "title": job.title if step.is_named else "", "priority": job.priority,
+        "queue": job.queue, "workflow": job.workflow,
+    }  # fmt: skip
+    if not job.is_kind:
+        before = [] if step.immutable or step.each else [given.result]
+        return drafted_task(job.kind, [*before, *params["args"]], params["kwargs"], **options)
+    kind = get_kind(job.kind)
+    if kind is None:
+        raise Refused({"kind": [f"There is no kind {job.kind!r} any more."]})
+    return drafted(kind, params, **options)
+
+
+def _unblock(job: Job, draft: Draft, now: datetime) -> bool:
+    made = draft.job
+    changed: dict[str, Any] = {
+        "params": made.params, "title": made.title, "search": made.search, "unique_key": made.unique_key,
+        "blocked": False, "changed": now, "next_check_at": first_check(job.kind_class),
+    }  # fmt: skip
+    # Conditional: a cancel in between wins.
+    mine = Q(pk=job.pk, blocked=True, state=State.PENDING, cancel_requested_at=None)
+    if not Job.objects.filter(mine).update(**changed):
+        return False
+    for name, value in changed.items():
+        setattr(job, name, value)
+    keep_files(job, draft.kept)
+    return True
+
+
+def _clone(step: Step, drafts: list[Draft]) -> list[Job]:
+    """The other items' jobs, between the same steps."""
+    if not drafts:
+        return []
+    insert_drafts(drafts)
+    jobs = [draft.job for draft in drafts]
+    seqs: dict[str, int] = {}
+    for start in range(0, len(jobs), _CHUNK):
+        some = Job.objects.filter(id__in=[job.id for job in jobs[start : start + _CHUNK]])
+        seqs.update(some.values_list("id", "seq"))
+    for job in jobs:
+        job.seq = seqs[job.id]
+    Step.objects.bulk_create(
+        Step(job_id=job.pk, template=job.params, gathers=step.gathers, needs=step.needs, is_named=True) for job in jobs
+    )
+    edges = []
+    for edge in Edge.objects.filter(after=step.job_id):
+        edges += [Edge(before_id=edge.before_id, after_id=job.pk, position=edge.position) for job in jobs]
+    for edge in Edge.objects.filter(before=step.job_id):
+        # Their results come one after the other, in the place of the one that they were made from.
+        later = Edge.objects.filter(after=edge.after_id, position__gt=edge.position)
+        later.update(position=F("position") + len(jobs))
+        edges += [
+            Edge(before_id=job.pk, after_id=edge.after_id, position=edge.position + number)
+            for number, job in enumerate(jobs, 1)
+        ]
+    Edge.objects.bulk_create(edges)
+    return jobs

@@ -1,0 +1,203 @@
+"""Accepting a workflow: every step checked, all rows in SQL at once, and only then the first steps published."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.dateparse import parse_datetime
+
+from jobs.core.errors import Conflict, Refused
+from jobs.models import AuditEntry, Edge, Job, Step, Workflow
+from jobs.models.job import Via
+from jobs.models.workflow import Needs, OnFailure
+from jobs.models.writing import write
+from jobs.submit import quota
+from jobs.submit.foreign import blocked_task, drafted_task
+from jobs.submit.submit import Draft, drafted, insert_drafts, kind_for, publish_now
+from jobs.submit.template import drafted_template
+from jobs.workflows import values
+from jobs.workflows.spec import Planned, read
+
+_TOP = ("title", "on_failure", "due_at")
+
+
+@dataclass
+class _Built:
+    draft: Draft
+    step: Step
+
+
+def submit_workflow(
+    spec: Mapping[str, Any], *, user: Any = None, via: str = Via.API, idempotency_key: str | None = None
+) -> Workflow:
+    """Accept a workflow (spec.py says what it may hold); on return all its jobs are in SQL.
+
+    The same idempotency key of the same user answers the workflow that it made. Raises Refused with every bad field,
+    named chain[1].params.width; OverQuota; and Conflict where the key came with another workflow.
+    """
+    fingerprint = _fingerprint(spec) if idempotency_key else ""
+    if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint)):
+        return earlier
+    top = {name: spec[name] for name in _TOP if name in spec}
+    planned = read({name: value for name, value in spec.items() if name not in _TOP})
+    on_failure, due_at = _on_failure(top.get("on_failure")), _due(top.get("due_at"))
+    quota.check(user, len(planned))
+    built = _built(planned, user, via, due_at)
+    owner = user if user is not None and user.pk else None
+    workflow = Workflow(
+        title=str(top.get("title") or "").strip()[:200] or _title(built), owner=owner, via=via, on_failure=on_failure,
+        idempotency_key=idempotency_key, idempotency_hash=fingerprint,
+    )  # fmt: skip
+    try:
+        with write():
+            workflow.save(force_insert=True)
+            _insert(workflow, planned, built)
+            AuditEntry.record(user, "submit workflow", target=workflow.title, via=via, workflow=workflow.id)
+    except IntegrityError as error:
+        if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint)):
+            return earlier
+        raise Conflict("One of these jobs waits or runs already, and is to be there only once.") from error
+    first = [one.draft.job for one in built if not one.draft.job.blocked]
+    transaction.on_commit(lambda: publish_now(first))
+    return workflow
+
+
+def _built(planned: list[Planned], user: Any, via: str, due_at: datetime | None) -> list[_Built]:
+    built: list[_Built] = []
+    errors: dict[str, list[str]] = {}
+    for step in planned:
+        try:
+            wrong = values.check([step.spec.get(name) for name in ("params", "args", "kwargs", "each")])
+            if wrong:
+                raise Refused({"": wrong})
+            built.append(_first(step, user, via, due_at) if not step.before else _blocked(step, user, via))
+        except Refused as refused:
+            errors.update({f"{step.path}.{name}".rstrip("."): texts for name, texts in refused.errors.items()})
+    if errors:
+        raise Refused(dict(list(errors.items())[:200]))
+    return built
+
+
+def _options(step: Planned) -> dict[str, Any]:
+    return {name: step.spec.get(name) for name in ("priority", "queue")} | {"title": str(step.spec.get("title") or "")}
+
+
+def _first(step: Planned, user: Any, via: str, due_at: datetime | None) -> _Built:
+    options = {**_options(step), "via": via, "due_at": due_at}
+    if step.is_kind:
+        kind = kind_for(step.spec["kind"], user)
+        with _named("params"):
+            draft = drafted(kind, _params(step), user=user, **options)
+    else:
+        args, kwargs = _call(step)
+        draft = drafted_task(step.spec["task"], args, kwargs, user=user, **options)
+    return _Built(draft, _step(step, draft.job.params))
+
+
+def _blocked(step: Planned, user: Any, via: str) -> _Built:
+    """A job that waits for others: as much of it is checked as is known."""
+    options = {**_options(step), "via": via}
+    if step.is_kind:
+        kind = kind_for(step.spec["kind"], user)
+        with _named("params"):
+            draft = drafted_template(kind, _params(step), _is_open, user=user, **options)
+    else:
+        args, kwargs = _call(step)
+        draft = blocked_task(step.spec["task"], {"args": args, "kwargs": kwargs}, user=user, **options)
+    return _Built(draft, _step(step, draft.job.params))
+
+
+def _is_open(value: Any) -> bool:
+    return next(values.expressions(value), None) is not None
+
+
+@contextmanager
+def _named(part: str) -> Iterator[None]:
+    """Bad fields below `part`."""
+    try:
+        yield
+    except Refused as refused:
+        raise Refused({f"{part}.{name}".rstrip("."): texts for name, texts in refused.errors.items()}) from refused
+
+
+def _step(step: Planned, template: Any) -> Step:
+    return Step(
+        template=template, immutable=step.spec.get("immutable") is True, each=step.each, gathers=step.gathers,
+        needs=step.spec.get("needs", Needs.ALL), is_named=bool(step.spec.get("title")),
+    )  # fmt: skip
+
+
+def _insert(workflow: Workflow, planned: list[Planned], built: list[_Built]) -> None:
+    for one in built:
+        one.draft.job.workflow = workflow
+    insert_drafts([one.draft for one in built])
+    seqs = dict(Job.objects.filter(workflow=workflow).values_list("id", "seq"))
+    numbers = [seqs[one.draft.job.id] for one in built]
+    for one, number in zip(built, numbers, strict=True):
+        one.draft.job.seq = one.step.job_id = number
+    Step.objects.bulk_create([one.step for one in built])
+    Edge.objects.bulk_create(
+        Edge(before_id=numbers[earlier], after_id=numbers[index], position=position)
+        for index, step in enumerate(planned)
+        for position, earlier in enumerate(step.before)
+    )
+
+
+def _title(built: list[_Built]) -> str:
+    labels = list(dict.fromkeys(one.draft.job.kind_label for one in built))
+    more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
+    return (", ".join(labels[:3]) + more)[:200]
+
+
+def _params(step: Planned) -> Mapping[str, Any]:
+    params = step.spec.get("params", {})
+    if not isinstance(params, Mapping):
+        raise Refused({"": ["Expected an object: the parameters by name."]})
+    return params
+
+
+def _call(step: Planned) -> tuple[list[Any], dict[str, Any]]:
+    args, kwargs = step.spec.get("args", []), step.spec.get("kwargs", {})
+    if not isinstance(args, list):
+        raise Refused({"args": ["Expected a list."]})
+    if not isinstance(kwargs, Mapping):
+        raise Refused({"kwargs": ["Expected an object."]})
+    return args, dict(kwargs)
+
+
+def _on_failure(value: Any) -> str:
+    if value is None:
+        return OnFailure.END
+    if value not in OnFailure.values:
+        raise Refused({"on_failure": [f"Expected {' or '.join(OnFailure.values)}."]})
+    return str(value)
+
+
+def _due(value: Any) -> datetime | None:
+    """A moment, given as such or as ISO 8601."""
+    if value is None or isinstance(value, datetime):
+        return value
+    try:
+        found = parse_datetime(str(value))
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise Refused({"due_at": ["Expected a time with its offset, such as 2026-11-21T14:00:00+01:00."]})
+    return found
+
+
+def _fingerprint(spec: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(spec, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _earlier(user: Any, key: str, fingerprint: str) -> Workflow | None:
+    owner = user if user is not None and user.pk else None
+    workflow = Workflow.objects.filter(owner=owner, idempotency_key=key).first()
+    if workflow and workflow.idempotency_hash != fingerprint:
+        raise Conflict("This Idempotency-Key came before with another workflow.")
+    return workflow
