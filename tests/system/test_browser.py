@@ -3,6 +3,7 @@
 import io
 import re
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -250,6 +251,23 @@ def test_an_open_list_follows_its_jobs(stack, page):
     assert page.evaluate("window.notReloaded")
 
 
+def test_on_a_phone_all_that_match_are_cancelled_and_the_page_goes_on_by_itself(stack, browser, session):
+    with stack.api() as api:
+        due = (datetime.now(UTC) + timedelta(hours=9)).isoformat()
+        later = {"kind": "add", "params": {"x": 1, "y": 1}, "label": "Many", "due_at": due}
+        ids = [api.post("jobs", json=later).json()["id"] for _ in range(3)]
+        with watched(browser, stack, storage_state=session, viewport=PHONE) as page:
+            page.goto("/jobs?q=many")
+            page.get_by_role("combobox", name="State").select_option("scheduled")
+            page.wait_for_url("**state=scheduled")
+            page.get_by_role("checkbox", name="Select Many").first.check()
+            expect(page.get_by_role("button", name="Cancel 1")).to_be_visible()
+            page.get_by_role("link", name="All 3 matching").click()
+            page.get_by_role("button", name="Cancel 3").click()
+            expect(page.locator("[data-walk] h1")).to_have_text("Cancel: done. 3 cancelled.")
+        assert {api.get(f"jobs/{job}").json()["state"] for job in ids} == {"REVOKED"}
+
+
 def test_while_redis_is_away_the_page_says_so_and_goes_on_by_itself(stack, page):
     with stack.api() as api:
         job = submit(api, "count", to=60, pause=0.25)
@@ -350,7 +368,7 @@ def places(stack):
     kinds = ["email", "image", "report", "count"]
     jobs = [f"/jobs/{job['id']}/" for job in (image, failed, mail, running)]
     tabs = [f"{jobs[0]}?tab={tab}" for tab in ("attempts", "log", "parameters", "history")]
-    shell = ["/", "/new", "/jobs/", "/jobs/?q=nothing+at+all", "/mailbox", "/tokens/", "/password"]
+    shell = ["/", "/new", "/jobs/", "/jobs/?q=nothing+at+all", "/jobs/all", "/mailbox", "/tokens/", "/password"]
     yield [*shell, *(f"/new/{kind}" for kind in kinds), *jobs, *tabs]
     with stack.api() as api:
         api.post(f"jobs/{running['id']}/cancel")
