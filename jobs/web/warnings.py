@@ -12,7 +12,8 @@ from jobs.browse.failures import failed_since
 from jobs.core.kind import POOLS
 from jobs.core.states import State
 from jobs.fleet.pause import Pause, paused_queues
-from jobs.models import Job
+from jobs.models import Job, Schedule
+from jobs.schedules.plan import ON_TIME
 from jobs.web import words
 from jobs.web.nav import page_url
 from jobs.wire import keys
@@ -59,8 +60,8 @@ def all_warnings(now: datetime | None = None) -> list[Alert]:
             "retrying", "Work is on hold: Redis does not answer.", "New jobs are kept and start by themselves.",
             url="/readyz", action="What answers",
         )  # fmt: skip
-        return [hold, *_failures(now)]
-    return [*_paused(paused, now), *_unserved(served | set(paused), now), *_failures(now)]
+        return [hold, *_overdue(now), *_failures(now)]
+    return [*_paused(paused, now), *_unserved(served | set(paused), now), *_overdue(now), *_failures(now)]
 
 
 def _served_queues() -> set[str]:
@@ -108,6 +109,20 @@ def _unserved(served: set[str], now: datetime) -> list[Alert]:
             )
         )
     return found
+
+
+def _overdue(now: datetime) -> list[Alert]:
+    late = Schedule.objects.filter(next_run_at__lt=now - timedelta(seconds=ON_TIME), task__enabled=True)
+    first = late.order_by("next_run_at").first()
+    if first is None:
+        return []
+    count = late[: CAP + 1].count()
+    return [
+        Alert(
+            "retrying", f"{counted(count)} {'schedule is' if count == 1 else 'schedules are'} overdue.",
+            "Run manage.py scheduler.", since=first.next_run_at, url=page_url("schedules"), action="Schedules",
+        )
+    ]  # fmt: skip
 
 
 def _failures(now: datetime) -> list[Alert]:

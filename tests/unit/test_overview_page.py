@@ -109,6 +109,16 @@ def test_the_page_shows_both_without_inline_styles(client, olga):  # noqa: F811
     assert "3 ended well, 1 failed" in page and "<rect" in page and "style=" not in page
 
 
+def test_schedules_that_did_not_start_on_time_are_a_warning(client, olga):  # noqa: F811
+    now = timezone.now()
+    schedule("A moment ago", now - timedelta(seconds=20), crontab=cron(hour="2", minute="30"))
+    client.force_login(olga)
+    assert "overdue" not in client.get("/").content.decode()
+    schedule("Forgotten", now - timedelta(minutes=12), crontab=cron(hour="2", minute="31"))
+    page = client.get("/").content.decode()
+    assert "1 schedule is overdue." in page and "12 min" in page and '<a href="/schedules">Schedules</a>' in page
+
+
 def test_a_paused_queue_is_a_warning_only_while_something_waits(client, olga):  # noqa: F811
     pause.pause("cpu", olga)
     client.force_login(olga)
