@@ -19,7 +19,7 @@ from jobs.core.kind import PAUSED_STEP, Ledger
 from jobs.wire import events, keys
 from jobs.wire.connection import UNREACHABLE, redis_client
 from jobs.worker import logs, report
-from jobs.worker.execution import Execution, HandedOver, Superseded
+from jobs.worker.execution import Execution, HandedOver, Superseded, process
 
 T = TypeVar("T")
 
@@ -90,16 +90,17 @@ class JobContext:
         try:
             while execution.paused:
                 if time.monotonic() - said >= PAUSED_SAID_EVERY:
-                    said = time.monotonic()
+                    said, execution.sent_at = time.monotonic(), 0.0  # told at once: somebody waits for it
                     self._report(*self._reached[:2], PAUSED_STEP)
                 time.sleep(PAUSED_LOOK)
                 self._end_if_asked()
-                if _worker_stops():
+                if process.stops and process.stops():
                     raise HandedOver("The worker stops; the job stays paused, and goes on in another one.")
         finally:
             execution.stood_still += time.monotonic() - since
             if execution.clock:
                 execution.clock.start()
+        execution.sent_at = 0.0
         self._report(*self._reached)
 
     def log(self, text: str) -> None:
@@ -142,13 +143,6 @@ class JobContext:
     def close(self) -> None:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _worker_stops() -> bool:
-    """Whether this worker was told to finish what it has in hand; a prefork child does not hear of it."""
-    from celery.worker import state
-
-    return state.should_stop is not None
 
 
 def _write(path: str, content: bytes | Path | IO[bytes]) -> tuple[str, int]:

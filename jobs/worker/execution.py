@@ -67,6 +67,8 @@ class Process:
     started: float = field(default_factory=time.time)
     #: Answers the ids of jobs that this process holds beside `running`; the prefork master's active requests.
     also_held: Any = None
+    #: Answers whether it was told to finish what it has in hand; a prefork child does not hear of that.
+    stops: Any = None
     #: Answers the lags of the event loop [ms], newest last; None in pools that have none.
     lags: Any = None
 

@@ -5,7 +5,7 @@ import signal
 import time
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, bootsteps, signals
 from django.conf import settings
 
 from jobs.worker import guard, interrupt, lease, logs
@@ -47,6 +47,8 @@ def _on_worker(sender: str, instance: Any, conf: Any, **_: Any) -> None:
     process.concurrency = instance.concurrency or 0
     process.queues = tuple(queue.name for queue in app.amqp.queues.consume_from.values())
     process.also_held = _active_requests if process.pool == "prefork" else None
+    # However it was told to: a signal, a remote command, the consumer's own error.
+    process.stops = lambda: instance.blueprint.state in (bootsteps.CLOSE, bootsteps.TERMINATE)
     logs.install()
     app.finalize()
     guard.install(app)

@@ -73,7 +73,10 @@ function press(event) {
 
 onJobs(({ id, state, progress }) => {
   if (id !== box.dataset.job) return;
-  if (state === inside().dataset.state && progress && patch(progress)) return;
+  // A job that comes to stand still, or goes on, says so in more places than its progress.
+  const stands = progress?.step === "paused" && inside().querySelector("[data-key-p]") !== null;
+  const turned = state !== inside().dataset.state || stands !== inside().hasAttribute("data-paused");
+  if (!turned && progress && patch(progress)) return;
   plan();
 });
 onReset(plan);

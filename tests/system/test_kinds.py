@@ -109,6 +109,42 @@ class TestEmail:
         assert "cannot be reached" in attempts(api, job)[0]["error"]["message"]
         assert recipients_of(job) == ["c@example.org"]
 
+    def test_a_paused_mailing_stands_still_and_leaves_out_who_is_suppressed_meanwhile(self, stack, api):
+        job = self.paused(api, "pause")
+        before = recipients_of(job)
+        stack.manage("suppress", "pause59@example.org", "--reason", "unsubscribed")
+        assert recipients_of(job) == before
+        assert api.post(f"jobs/{job['id']}/resume").status_code == 202
+        end = follow(api, job)[-1]
+        assert end["state"] == "SUCCESS" and end["attempt"] == 1
+        assert (end["result"]["sent"], end["result"]["left_out"]) == (59, 1)
+        assert end["result"]["first_left_out"][0]["row"] == 61
+        assert recipients_of(job) == sorted(f"pause{n}@example.org" for n in range(59))
+
+    def test_the_rest_of_a_cancelled_mailing_goes_to_the_unsent_alone(self, stack, api):
+        job = self.paused(api, "rest")
+        assert api.post(f"jobs/{job['id']}/cancel").status_code == 202
+        assert follow(api, job)[-1]["state"] == "REVOKED"
+        rest = api.post(f"jobs/{job['id']}/rerun", json={"only": "unsent"}).json()
+        assert api.post(f"jobs/{job['id']}/rerun", json={"only": "unsent"}).json()["id"] == rest["id"]
+        assert follow(api, rest)[-1]["state"] == "SUCCESS"
+        got = Counter(recipients_of(job) + recipients_of(rest))
+        assert 0 < len(recipients_of(job)) < 60 and got == Counter(f"rest{n}@example.org" for n in range(60))
+
+    def paused(self, api, name):
+        """A mailing to sixty that was paused while it ran, once its worker stands still."""
+        table = "email\n" + "".join(f"{name}{n}@example.org\n" for n in range(60))
+        job = submit(api, "email", files={"recipients": ("all.csv", table)}, subject="S", text="T", per_second="20")
+        wait_for(lambda: len(mail_of(job)) > 2, 30, "the first messages")
+        assert api.post(f"jobs/{job['id']}/pause").status_code == 202
+
+        def stands_still():
+            found = api.get(f"jobs/{job['id']}").json()
+            return found["paused"] and found["progress"]["step"] == "paused"
+
+        wait_for(stands_still, 10, "the worker to stand still")
+        return job
+
     def test_a_worker_killed_in_the_middle_sends_nobody_twice(self, stack, api):
         count = 1500
         table = "email,name\n" + "".join(f"r{n}@example.org,N{n}\n" for n in range(count))

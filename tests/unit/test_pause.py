@@ -13,7 +13,6 @@ from jobs.kinds.examples import Sleep
 from jobs.models import AuditEntry
 from jobs.wire import keys
 from jobs.wire.connection import redis_client
-from jobs.worker import context as worker_context
 from jobs.worker import execution as worker_execution
 from jobs.worker import lease, report
 from jobs.worker.context import JobContext
@@ -154,7 +153,7 @@ def test_a_later_attempt_begins_paused(job, operator):
 
 
 def test_a_worker_that_stops_hands_a_paused_job_over(job, operator, monkeypatch):
-    monkeypatch.setattr(worker_context, "_worker_stops", lambda: True)
+    monkeypatch.setattr(worker_execution.process, "stops", lambda: True)
     work = Work(steps=1)
     wish(job, operator, "pause")
     work.start()

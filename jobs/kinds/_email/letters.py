@@ -52,11 +52,16 @@ def letters_of(
             bare.setdefault(address.casefold(), address)
         return [Letter(params["to"], list(bare.values()), params["cc"])] if bare else [], []
     found = mailing.read(file, template.keys(params["subject"]), breathe)
-    return letters_to(found.rows), found.left_out
+    return letters_to(found.rows, breathe), found.left_out
 
 
-def letters_to(rows: Iterable[mailing.Row]) -> list[Letter]:
-    return [Letter([row.address], [row.address], values=row.values, row=row.number) for row in rows]
+def letters_to(rows: Iterable[mailing.Row], breathe: Callable[[], None] = lambda: None) -> list[Letter]:
+    letters = []
+    for row in rows:
+        letters.append(Letter([row.address], [row.address], values=row.values, row=row.number))
+        if len(letters) % mailing.STRIDE == 0:
+            breathe()
+    return letters
 
 
 def leave_out(letters: list[Letter], reasons: Mapping[str, str]) -> tuple[list[Letter], list[mailing.LeftOut]]:

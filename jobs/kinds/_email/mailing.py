@@ -12,7 +12,7 @@ MAX_ROWS = 100_000
 _ADDRESS_COLUMNS = ("email", "e_mail", "email_address", "e_mail_address", "mail", "address", "to", "recipient")
 _DELIMITERS = ",;\t|"
 #: Rows between two calls of `breathe`.
-_STRIDE = 500
+STRIDE = 500
 
 
 class Unreadable(ValueError):
@@ -76,7 +76,7 @@ def read(content: bytes, in_subject: Iterable[str] = (), breathe: Callable[[], N
     mailing = Mailing([])
     seen: dict[str, int] = {}
     for number, record in enumerate(records, start=1):
-        if number % _STRIDE == 0:
+        if number % STRIDE == 0:
             breathe()
         cells = [cell.strip() for cell in record]
         if not any(cells):

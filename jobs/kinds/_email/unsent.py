@@ -25,7 +25,7 @@ def offers(state: str, counts: Mapping[str, int]) -> list[Offer]:
     found = []
     # Where nobody was reached, a retry or a rerun of the whole does the same.
     if reached and (state != State.SUCCESS or counts[REFUSED] + counts[DEFERRED]):
-        found.append(Offer(UNSENT, "Send only the unsent", {}))
+        found.append(Offer(UNSENT, "Send only the unsent", {}, is_main=state != State.SUCCESS))
     if in_doubt:
         found.append(Offer(IN_DOUBT, f"Send again to {in_doubt:,} perhaps sent", {}, is_main=False))
     return found
