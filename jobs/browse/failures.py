@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from jobs.core.signature import longest_part
 from jobs.core.states import State
-from jobs.models import AuditEntry, IgnoredFailure, Job
+from jobs.models import IgnoredFailure, Job
 
 #: What groups are counted over, shortest first; the longest is how far back the page looks.
 SPANS = {
@@ -97,20 +97,6 @@ def failed_since(moment: datetime, look: int) -> QuerySet[Job]:
     newest = failed.order_by("-created", "-seq").values("seq")[:look]
     ignored = IgnoredFailure.objects.filter(signature=OuterRef("signature"), at__gte=OuterRef("finished_at"))
     return Job.objects.filter(~Exists(ignored), seq__in=newest)
-
-
-def ignore(signature: str, user: Any) -> None:
-    """Hide a group until a job fails of the same cause again."""
-    IgnoredFailure.objects.update_or_create(signature=signature, defaults={"at": timezone.now(), "user": user})
-    AuditEntry.record(user, "ignore group", target=signature, via="form")
-
-
-def heed(signature: str, user: Any) -> bool:
-    """Show an ignored group again; whether it was ignored."""
-    deleted, _ = IgnoredFailure.objects.filter(signature=signature).delete()
-    if deleted:
-        AuditEntry.record(user, "show group again", target=signature, via="form")
-    return bool(deleted)
 
 
 def _failed(now: datetime) -> QuerySet[Job]:

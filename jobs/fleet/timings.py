@@ -1,6 +1,5 @@
 """How long attempts waited and ran, from the histograms that the keeper counts (models/throughput.py)."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,15 +32,17 @@ def course(measure: str, minutes: int, now: datetime | None = None) -> Course | 
     """The last minutes of "wait" or "run"; None where nothing was counted in them."""
     last = (now or timezone.now()).replace(second=0, microsecond=0)
     first = last - (minutes - 1) * MINUTE
-    found: dict[datetime, Counter[int]] = {}
+    found: dict[datetime, dict[int, int]] = {}
+    overall: dict[int, int] = {}
     rows = Timing.objects.filter(measure=measure, minute__gte=first, minute__lte=last)
     for minute, bucket, number in rows.values_list("minute", "bucket", "number"):
-        found.setdefault(minute, Counter())[bucket] += number
+        found.setdefault(minute, {})[bucket] = number
+        overall[bucket] = overall.get(bucket, 0) + number
     if not found:
         return None
     starts = (first + number * MINUTE for number in range(minutes))
     each = [_spread(found[start]) if start in found else None for start in starts]
-    return Course(each, _spread(sum(found.values(), Counter())))
+    return Course(each, _spread(overall))
 
 
 def _spread(numbers: Mapping[int, int]) -> Spread:

@@ -16,10 +16,6 @@ UNLAYERED = {"management", "migrations", "templates", "templatetags", "static"}
 #: Imports against the direction, each with its reason.
 EXCEPTIONS = {("jobs/core/registry.py", "kinds"): "finds the kinds, as it finds those of every other app"}
 LONGEST = 400
-#: Files that may be longer, each with its reason.
-LONGER: dict[str, str] = {
-    "static/css/components.css": "one section for each component of the interface, in one layer",
-}
 
 
 def folders() -> set[str]:
@@ -140,4 +136,4 @@ def test_no_file_is_too_long():
     ]
     assert len(paths) > 100
     long = {path: count for path in paths if (count := len((ROOT / path).read_text().splitlines())) > LONGEST}
-    assert long.keys() <= LONGER.keys(), long
+    assert not long

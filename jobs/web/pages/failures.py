@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from jobs import submit
@@ -14,7 +15,7 @@ from jobs.browse import failures
 from jobs.browse.failures import Group
 from jobs.core.errors import Conflict
 from jobs.core.registry import get_kind
-from jobs.models import AuditEntry
+from jobs.models import AuditEntry, IgnoredFailure
 from jobs.web.pages.operators import operators_only
 
 #: Jobs that one press starts again: the page must answer in time.
@@ -56,9 +57,9 @@ def act(request: HttpRequest) -> HttpResponse:
         case "retry":
             _retry(request, signature)
         case "ignore" if failures.of_signature(signature).exists():
-            failures.ignore(signature, request.user)
+            _ignore(signature, request.user)
             messages.success(request, f"{signature} is ignored until it recurs.")
-        case "heed" if failures.heed(signature, request.user):
+        case "heed" if _heed(signature, request.user):
             messages.success(request, f"{signature} is shown again.")
         case _:
             messages.warning(request, "There is no such failure any more.")
@@ -82,6 +83,19 @@ def _retry(request: HttpRequest, signature: str) -> None:
     if moved or not chosen:
         left = f"{_jobs(moved)} had been started already." if moved else "None of them is failed any more."
         messages.warning(request, left)
+
+
+def _ignore(signature: str, user: Any) -> None:
+    IgnoredFailure.objects.update_or_create(signature=signature, defaults={"at": timezone.now(), "user": user})
+    AuditEntry.record(user, "ignore group", target=signature, via="form")
+
+
+def _heed(signature: str, user: Any) -> bool:
+    """Show an ignored group again; whether it was ignored."""
+    deleted, _ = IgnoredFailure.objects.filter(signature=signature).delete()
+    if deleted:
+        AuditEntry.record(user, "show group again", target=signature, via="form")
+    return bool(deleted)
 
 
 def _jobs(number: int) -> str:
