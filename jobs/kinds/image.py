@@ -17,9 +17,10 @@ from jobs.kinds._image.form import ImageForm, edits, size_text
 from jobs.kinds._image.names import Names
 from jobs.kinds._image.sizes import Size, sizes_of
 from jobs.kinds._image.sniff import HEAD, LABELS, recognise
-from jobs.kinds._image.sources import Source, Unusable, listing
+from jobs.kinds._image.sources import Source, listing
 from jobs.kinds._image.steps import Work, plan
 from jobs.kinds._image.write import QUALITY, reason, write
+from jobs.kinds._zip.reading import Unusable
 
 #: Results of one job: each is a file of its own.
 MAX_RESULTS = 2000

@@ -33,9 +33,12 @@ async function open(choice) {
 if (list) {
   onDrop((files) => {
     dropped = files;
-    const takers = [...list.children].filter(
+    const all = [...list.children].filter(
       ({ dataset }) => dataset.field && files.every((file) => fits(file, dataset.accept)),
     );
+    // Who takes any file is asked only where nobody takes just these.
+    const some = all.filter(({ dataset }) => dataset.accept !== "*");
+    const takers = some.length ? some : all;
     for (const choice of list.children) choice.toggleAttribute("data-fits", takers.includes(choice));
     list.classList.toggle("dropping-some", takers.length > 0);
     if (takers.length === 1) open(takers[0]);

@@ -7,6 +7,8 @@ from string import Formatter
 
 from django import forms
 
+from jobs.kinds._zip.names import FORBIDDEN, Numbered
+
 #: Placeholders of a pattern, each with what stands in its place.
 FIELDS = {
     "name": "the file's own name",
@@ -17,7 +19,6 @@ FIELDS = {
 }
 SUFFIXES = {"jpeg": "jpg", "tiff": "tif"}
 _SUFFIX = ".{format}"
-_FORBIDDEN = r'[\x00-\x1f\x7f/\\:*?"<>|]'
 #: Characters of the file's own name, and of a result's before its suffix.
 _NAME, _STEM = 100, 200
 
@@ -26,7 +27,7 @@ def checked(pattern: str) -> set[str]:
     """The placeholders of a pattern. Raises ValidationError, saying what is wrong with it."""
     used = set()
     for literal, field, is_plain in _parts(pattern):
-        if wrong := re.search(_FORBIDDEN, literal):
+        if wrong := re.search(FORBIDDEN, literal):
             what = "separates folders" if wrong[0] in "/\\" else "cannot stand in a file's name"
             raise forms.ValidationError(f"“{wrong[0]}” {what}: write a name such as {{name}}-{{width}}.")
         if field is None:
@@ -58,17 +59,12 @@ class Names:
     def __init__(self, pattern: str, images: int, sizes: int) -> None:
         self._stem = pattern.strip().removesuffix(_SUFFIX) or ("{name}-{width}x{height}" if sizes > 1 else "{name}")
         self._digits = len(str(images))
-        self._taken: set[str] = set()
+        self._numbered = Numbered()
 
     def name(self, filename: str, number: int, target: str, width: int, height: int) -> str:
         """The name of a result. number: the image's place, from 1; target: its format; width, height: its size."""
-        own = re.sub(_FORBIDDEN, "_", PurePosixPath(filename).stem).strip(" .")[:_NAME] or "image"
+        own = re.sub(FORBIDDEN, "_", PurePosixPath(filename).stem).strip(" .")[:_NAME] or "image"
         suffix = SUFFIXES.get(target, target)
         values = {"name": own, "number": f"{number:0{self._digits}}", "width": width, "height": height}
         stem = self._stem.format(**values, format=suffix).strip(" .")[:_STEM]
-        name, again = f"{stem}.{suffix}", 1
-        while name.lower() in self._taken:
-            again += 1
-            name = f"{stem}-{again}.{suffix}"
-        self._taken.add(name.lower())
-        return name
+        return self._numbered.name(stem, f".{suffix}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.kinds._image.sizes import Size
-from jobs.kinds._image.sources import Unusable
+from jobs.kinds._zip.reading import Unusable
 
 #: Pixels of an image, read or made. At four bytes each, what one job may hold in memory follows from it.
 MAX_PIXELS = 100_000_000

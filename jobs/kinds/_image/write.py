@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.kinds._image.sniff import LABELS
-from jobs.kinds._image.sources import Unusable
 from jobs.kinds._image.steps import WITH_ALPHA, Work
+from jobs.kinds._zip.reading import Unusable
 
 #: Used where the form leaves the quality open.
 QUALITY = {"jpeg": 82, "webp": 82, "avif": 60}

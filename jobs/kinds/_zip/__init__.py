@@ -1,0 +1,1 @@
+"""Zips that strangers have packed, read within stated limits; and names of files, none twice."""
