@@ -81,7 +81,8 @@ def test_durations_are_two_lines_on_one_scale_with_gaps():
         Timing.objects.create(minute=at, measure="run", bucket=bucket_of(seconds), number=1)
     chart = durations("run", NOW)
     assert chart["marks"] == ["1 min", "10 s", "1 s", "0.1 s"] and chart["grid"] == [72, 48, 24, 0]
-    assert re.fullmatch(r"M554 [\d.]+h0M574 [\d.]+L584 [\d.]+h0", chart["half"]["closed"])
+    assert re.fullmatch(r"M574 [\d.]+L584 [\d.]+", chart["half"]["closed"])
+    assert re.fullmatch(r"M554 [\d.]+h0", chart["half"]["dots"])
     assert re.fullmatch(r"M584 ([\d.]+)L594 \1", chart["half"]["open"])
     assert [column["x"] for column in chart["columns"]] == [550, 570, 580, 590]
     assert "half within" in chart["columns"][0]["text"]
@@ -93,7 +94,7 @@ def test_durations_beyond_the_scale_stay_on_its_edge():
         at = NOW - timedelta(minutes=minutes)
         Timing.objects.create(minute=at, measure="wait", bucket=bucket_of(seconds), number=1)
     chart = durations("wait", NOW)
-    assert chart["half"]["closed"] == f"M574 0.0L584 {HEIGHT}.0h0"
+    assert chart["half"]["closed"] == f"M574 0.0L584 {HEIGHT}.0"
     assert (chart["marks"][0], chart["marks"][-1]) == ("100 h", "0.1 s") and chart["half_of_all"] == "0.1 s"
 
 

@@ -141,7 +141,7 @@ def _y(seconds: float, marks: list[float]) -> float:
 
 
 def _line(found: Course, marks: list[float], value: Callable[[Spread], float]) -> dict[str, str]:
-    """{"closed", "open"}: paths, the second of what leads into the running minute. Minutes without a value are gaps."""
+    """Paths: "closed", with gaps where nothing was counted; "dots", minutes that stand alone; "open", into the last."""
     points = [
         (number * (BAR + GAP) + BAR // 2, _y(value(spread), marks)) if spread else None
         for number, spread in enumerate(found.minutes)
@@ -150,7 +150,8 @@ def _line(found: Course, marks: list[float], value: Callable[[Spread], float]) -
     before, last = points[-2:]
     start = before or last
     return {
-        # A point alone is a line of no length, which its round ends make a dot.
-        "closed": "".join(f"M{'L'.join(f'{x} {y}' for x, y in run)}h0" for run in runs),
+        "closed": "".join("M" + "L".join(f"{x} {y}" for x, y in run) for run in runs if len(run) > 1),
+        # A line of no length, which its round ends make a dot.
+        "dots": "".join(f"M{run[0][0]} {run[0][1]}h0" for run in runs if len(run) == 1),
         "open": f"M{start[0]} {start[1]}L{last[0]} {last[1]}" if start and last else "",
     }
