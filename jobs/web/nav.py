@@ -55,14 +55,19 @@ PHONE_NAMES = ("overview", "new", "jobs")
 
 def nav_for(request: HttpRequest) -> list[Item]:
     """The pages that exist and that the user may open, the current one marked."""
-    items: tuple[Item, ...] = OPERATOR_ITEMS if is_operator(request.user) else SUBMITTER_ITEMS
+    items = _items(request)
     if items is SUBMITTER_ITEMS and Schedule.objects.filter(owner=request.user.pk).exists():
         items = (*SUBMITTER_ITEMS, OWN_SCHEDULES)
     return [found for item in items if (found := _resolved(item, request))]
 
 
 def phone_nav(request: HttpRequest) -> list[Item]:
-    return [item for item in nav_for(request) if item.name in PHONE_NAMES]
+    # Chosen before they are resolved: the count of failures is not among them, and costs two statements.
+    return [found for item in _items(request) if item.name in PHONE_NAMES and (found := _resolved(item, request))]
+
+
+def _items(request: HttpRequest) -> tuple[Item, ...]:
+    return OPERATOR_ITEMS if is_operator(request.user) else SUBMITTER_ITEMS
 
 
 def page_url(name: str) -> str:
