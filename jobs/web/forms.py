@@ -38,8 +38,8 @@ class Section:
 
 
 def _is_filled_in(bound: BoundField) -> bool:
-    """Whether the form starts with a value of its own here: from an address, or another job."""
-    return bound.form.initial.get(bound.name, bound.field.initial) not in (bound.field.initial, None, "", [])
+    """Whether the form has a value of its own here: from an address, from another job, or as it was sent."""
+    return str(bound.value()) not in (str(bound.field.initial), "None", "", "[]", "False")
 
 
 def dressed(form: forms.BaseForm, marks: bool = True) -> forms.BaseForm:
