@@ -8,6 +8,7 @@ Prints one line of JSON.
 """
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -16,11 +17,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import django
+import redis
 
 django.setup()
 
 from django.utils import timezone  # noqa: E402
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks  # noqa: E402
+
+from jobs.wire import keys  # noqa: E402
 
 #: [s] until the runs of a burst are due, for which all must be loaded; and for which stock's is watched at most.
 AHEAD, WATCHED = 5.0, 60.0
@@ -29,13 +33,13 @@ DAY = 86_400
 
 def make_rows(mine: bool, count: int, every: int, first: datetime, step: float) -> None:
     rule = IntervalSchedule.objects.create(every=every, period="seconds")
-    task, kwargs = ("jobs.add", {"x": 1, "y": 2}) if mine else ("stock.noop", {})
+    task, params = ("jobs.add", {"y": 2}) if mine else ("stock.noop", {})
     PeriodicTask.objects.bulk_create(
         [
             PeriodicTask(
                 name=f"schedule {number}", task=task, interval=rule, date_changed=timezone.now(),
-                kwargs=json.dumps(kwargs), last_run_at=first + timedelta(seconds=number * step - every),
-                description=str((first + timedelta(seconds=number * step)).timestamp()),
+                kwargs=json.dumps({**params, "x": number}),
+                last_run_at=first + timedelta(seconds=number * step - every),
             )
             for number in range(count)
         ],
@@ -92,19 +96,13 @@ def burst(tick: Callable[[], Any], mine: bool, due: datetime, count: int) -> dic
 
 
 def started_by(mine: bool) -> Callable[[], int]:
-    import os
-
-    import redis
-
-    from jobs.wire import keys
-
     client = redis.Redis.from_url(os.environ["REDIS_URL"])
     return lambda: client.llen(keys.queue("io", 6) if mine else "stock")
 
 
 def main(who: str, what: str, count: int, every: int = DAY, first: float = 0.0, step: float = 0.0) -> None:
     mine = who == "ours"
-    ahead = AHEAD + count / 1000 if what == "burst" else DAY / 2
+    ahead = AHEAD + count / 500 if what == "burst" else DAY / 2
     due = datetime.fromtimestamp(first or time.time() + ahead, UTC)
     make_rows(mine, count, every, due, step)
     found: dict[str, float] = {}
@@ -116,5 +114,5 @@ def main(who: str, what: str, count: int, every: int = DAY, first: float = 0.0, 
 
 
 if __name__ == "__main__":
-    who, what, *numbers = sys.argv[1:]
-    main(who, what, int(numbers[0]), *(float(number) if "." in number else int(number) for number in numbers[1:]))
+    words = [*sys.argv[1:], *("", "", "")][:6]
+    main(words[0], words[1], int(words[2]), int(words[3] or DAY), float(words[4] or 0), float(words[5] or 0))

@@ -25,5 +25,5 @@ app.conf.task_default_queue = "stock"
 
 
 @app.task(name="stock.noop")
-def noop() -> None:
+def noop(x: int = 0) -> None:
     return None

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, connection, transaction
-from django.db.models import Exists, Model, OuterRef
+from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
@@ -19,7 +19,7 @@ from jobs.models import AuditEntry, Job, Schedule
 from jobs.models.job import Via
 from jobs.models.writing import write
 from jobs.schedules.plan import turn
-from jobs.schedules.reckon import set_run, with_task
+from jobs.schedules.reckon import set_run, update_rows, with_task
 from jobs.submit import submit
 from jobs.submit.foreign import draft_task, submit_task
 from jobs.submit.submit import Draft, draft, insert_drafts, publish_now
@@ -153,7 +153,7 @@ def _write(turns: Sequence[Turn]) -> None:
         started = [each for each in mine if each.start]
         drafts = [each.draft for each in started if each.draft]
         insert_drafts(drafts)
-        _update(Schedule, ["slot", "next_run_at", "held", "left_out"], [each.schedule for each in mine])
+        update_rows(Schedule, ["slot", "next_run_at", "held", "left_out"], [each.schedule for each in mine])
         _count(started)
         for each in mine:
             if each.refused:
@@ -167,14 +167,4 @@ def _count(started: Sequence[Turn]) -> None:
     for each in started:
         each.schedule.task.last_run_at = each.start
     also = ("total_run_count = total_run_count + 1", "enabled = (enabled AND NOT one_off)")
-    _update(PeriodicTask, ["last_run_at"], [each.schedule.task for each in started], also)
-
-
-def _update(model: type[Model], names: Sequence[str], rows: Sequence[Any], also: Sequence[str] = ()) -> None:
-    """Write columns of many rows. The ORM's bulk_update is one CASE a row and column: several times slower."""
-    columns: list[Any] = [model._meta.get_field(name) for name in names]
-    changes = [*(f"{each.column} = %s" for each in columns), *also]
-    values = [[*(each.get_db_prep_save(getattr(row, each.attname), connection) for each in columns), row.pk]
-              for row in rows]  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.executemany(f"UPDATE {model._meta.db_table} SET {', '.join(changes)} WHERE id = %s", values)  # noqa: S608
+    update_rows(PeriodicTask, ["last_run_at"], [each.schedule.task for each in started], also)

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db import connection
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from jobs.models import Schedule
+from jobs.models.writing import write
 from jobs.schedules.plan import Run, is_slot, next_run
 
 _RULES = ("crontab", "interval", "clocked", "solar")
@@ -21,24 +23,24 @@ _READ = (
     "task__clocked__clocked_time", "task__solar__event", "task__solar__latitude", "task__solar__longitude",
     "jitter", "paused_until",
 )  # fmt: skip
-#: Schedules that are loaded at a time.
-_SOME = 500
+#: Schedules that are loaded and written at a time.
+_SOME = 200
 
 
 def reckon(task: PeriodicTask, now: datetime | None = None, owner: Any = None) -> Schedule:
     """Make or correct the Schedule beside a PeriodicTask. A rule that cannot be read is told and never runs."""
-    schedule, made = Schedule.objects.get_or_create(task=task, defaults={"owner": owner})
+    schedule, _ = Schedule.objects.get_or_create(task=task, defaults={"owner": owner})
     schedule.task = task
     for _, known, rule in _fingerprints(Schedule.objects.filter(pk=schedule.pk)):
-        if made or known != rule:
-            _plan(schedule, rule, now or timezone.now())
+        if known != rule:
+            _plan([schedule], [rule], now or timezone.now())
     return schedule
 
 
 def reckon_all() -> int:
     """Find what was changed behind our back (QuerySet.update, another program); answers how many were looked at."""
-    for task in PeriodicTask.objects.filter(jobsite__isnull=True).select_related(*_RULES):
-        reckon(task)
+    missing = PeriodicTask.objects.filter(jobsite__isnull=True).values_list("pk", flat=True)
+    Schedule.objects.bulk_create([Schedule(task_id=pk) for pk in missing], batch_size=_SOME, ignore_conflicts=True)
     count, changed = 0, {}
     for pk, known, rule in _fingerprints(Schedule.objects.all()):
         count += 1
@@ -46,8 +48,8 @@ def reckon_all() -> int:
             changed[pk] = rule
     now, pks = timezone.now(), list(changed)
     for start in range(0, len(pks), _SOME):
-        for schedule in with_task(Schedule.objects.filter(pk__in=pks[start : start + _SOME])):
-            _plan(schedule, changed[schedule.pk], now)
+        schedules = list(with_task(Schedule.objects.filter(pk__in=pks[start : start + _SOME])))
+        _plan(schedules, [changed[schedule.pk] for schedule in schedules], now)
     return count
 
 
@@ -70,12 +72,27 @@ def _fingerprint(values: Sequence[Any]) -> str:
     return hashlib.sha256(repr([str(value) for value in values]).encode()).hexdigest()
 
 
-def _plan(schedule: Schedule, rule: str, now: datetime) -> None:
-    schedule.rule = rule
-    if schedule.skipped and not is_slot(schedule, schedule.skipped):
-        schedule.skipped = None
-    set_run(schedule, next_run(schedule, now))
-    schedule.save(update_fields=["rule", "slot", "next_run_at", "skipped"])
+def _plan(schedules: Sequence[Schedule], rules: Sequence[str], now: datetime) -> None:
+    for schedule, rule in zip(schedules, rules, strict=True):
+        schedule.rule = rule
+        if schedule.skipped and not is_slot(schedule, schedule.skipped):
+            schedule.skipped = None
+        set_run(schedule, next_run(schedule, now))
+    with write():
+        update_rows(Schedule, ["rule", "slot", "next_run_at", "skipped"], schedules)
+
+
+def update_rows(model: type[Model], names: Sequence[str], rows: Sequence[Any], also: Sequence[str] = ()) -> None:
+    """Write columns of many rows. The ORM's bulk_update is one CASE a row and column: several times slower.
+
+    also: assignments in SQL.
+    """
+    columns: list[Any] = [model._meta.get_field(name) for name in names]
+    changes = [*(f"{each.column} = %s" for each in columns), *also]
+    values = [[*(each.get_db_prep_save(getattr(row, each.attname), connection) for each in columns), row.pk]
+              for row in rows]  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.executemany(f"UPDATE {model._meta.db_table} SET {', '.join(changes)} WHERE id = %s", values)  # noqa: S608
 
 
 def on_task_saved(sender: Any, instance: PeriodicTask, **_: Any) -> None:
