@@ -125,7 +125,7 @@ def _contents(archive: zipfile.ZipFile, pattern: str) -> Contents:
         fits = not patterns or any(fnmatchcase(name, part) for name in names for part in patterns)
         (found.wanted if fits else found.others).append(info)
     if found.others and not found.wanted:
-        raise Unusable(f"None of its {len(found.others):,} files is named {pattern}.")
+        raise Unusable(f"No file in it is named {pattern}.")
     reading.check(found.wanted, MAX_FILES)
     return found
 

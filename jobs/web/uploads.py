@@ -1,10 +1,13 @@
 """Files of a form that is still being filled in: stored when they come, offered again until they are sent."""
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any, Protocol
 
+from django import forms
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
 from django.utils.datastructures import MultiValueDict
 
 from jobs.core.access import may_see
@@ -15,6 +18,7 @@ from jobs.foreign.task import ForeignTask
 from jobs.models import Artifact
 from jobs.submit.files import store
 from jobs.web.forms import kept_name, upload_fields
+from jobs.workflows.ready import Ready
 
 
 class HasParams(Protocol):
@@ -30,7 +34,7 @@ def accepted(kind: type[Kind]) -> str:
     return ""
 
 
-def given(request: HttpRequest, kind: type[Kind]) -> "MultiValueDict[str, Any]":
+def given(request: HttpRequest, kind: type[Kind] | Ready) -> "MultiValueDict[str, Any]":
     """The files of each upload field: what was kept, then what came now (which replaces it where one is taken)."""
     files: MultiValueDict[str, Any] = MultiValueDict()
     for name, field in upload_fields(kind.Form()).items():
@@ -78,6 +82,19 @@ def store_fitting(field: UploadField, files: Iterable[Any], user: Any) -> tuple[
         artifact.save(force_insert=True)
         artifacts.append(artifact)
     return artifacts, errors
+
+
+def answer(request: HttpRequest, form: forms.BaseForm) -> HttpResponse:
+    """What a page gets for files that it sends as they are chosen: the ticked boxes that carry them, with what is
+    wrong with the others; 422 where none is kept."""
+    name = request.POST.get("field", "")
+    field = upload_fields(form).get(name)
+    if field is None:
+        raise Http404(f"No file field {name}")
+    kept, errors = store_fitting(field, request.FILES.getlist("file"), request.user)
+    context = {"kept": kept, "name": kept_name(name), "errors": errors}
+    status = HTTPStatus.OK if kept else HTTPStatus.UNPROCESSABLE_ENTITY
+    return render(request, "jobs/parts/kept_list.html", context, status=status)
 
 
 def rewind(files: "MultiValueDict[str, Any]") -> None:

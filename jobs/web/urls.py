@@ -18,6 +18,7 @@ from jobs.web.pages import (
     tokens,
     views,
     workers,
+    workflow_ready,
 )
 from jobs.web.slashes import with_slash
 
@@ -38,6 +39,7 @@ _pages: list[URLPattern] = [
     *bulk.urlpatterns,
     *columns.urlpatterns,
     *views.urlpatterns,
+    *workflow_ready.urlpatterns,
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     # First: programs ask far more often than people, and Django tries one address after the other.

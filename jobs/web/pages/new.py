@@ -71,15 +71,8 @@ def preview(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 @require_POST
 def upload(request: HttpRequest, slug: str) -> HttpResponse:
-    """Store files as they are chosen: answers the ticked boxes that carry them, or 422 with what is wrong with one."""
-    form = _kind(request, slug).Form()
-    name = request.POST.get("field", "")
-    field = upload_fields(form).get(name)
-    if field is None:
-        raise Http404(f"No file field {name}")
-    kept, errors = uploads.store_fitting(field, request.FILES.getlist("file"), request.user)
-    context = {"kept": kept, "name": f"{name}__kept", "errors": errors}
-    return render(request, "jobs/parts/kept_list.html", context, status=HTTPStatus.OK if kept else 422)
+    """Store files as they are chosen."""
+    return uploads.answer(request, _kind(request, slug).Form())
 
 
 def _kind(request: HttpRequest, slug: str) -> type[Kind]:

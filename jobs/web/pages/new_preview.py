@@ -9,6 +9,7 @@ from jobs.core.errors import Conflict, Refused
 from jobs.core.kind import Kind
 from jobs.foreign.task import ForeignTask
 from jobs.web.pages.new_options import Options
+from jobs.workflows.ready import Ready
 
 log = logging.getLogger(__name__)
 
@@ -25,15 +26,18 @@ def show(refusal: Exception, form: forms.Form, options: Options) -> None:
             target.add_error(name if name in target.fields else None, texts)
 
 
-def what_will_happen(kind: type[Kind] | ForeignTask, form: forms.Form, options: Options) -> dict[str, Any]:
+def what_will_happen(
+    kind: type[Kind] | ForeignTask | Ready, form: forms.Form, options: Options | None = None
+) -> dict[str, Any]:
     """What the fragment shows: rows where the form is right, else what is missing or wrong."""
     if form.is_valid():
+        starts = options.preview() if options else []
         try:
-            rows = [*kind.preview(form.cleaned_data), *options.preview()]
+            rows = [*kind.preview(form.cleaned_data), *starts]
         except Exception:
             # A kind's preview may not stand between people and their job.
             log.exception("the preview of %s failed", kind.label)
-            rows = options.preview()
+            rows = starts
         return {"rows": rows, "ready": True}
     missing, hints, wrong = [], [], []
     for field in form.visible_fields():
