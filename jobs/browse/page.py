@@ -28,7 +28,7 @@ LIMIT, MOST = 50, 500
 COLUMNS = (
     "seq", "id", "kind", "is_kind", "title", "owner_id", "via", "queue", "priority", "state", "attempt",
     "max_attempts", "worker", "outcome", "error_type", "error", "created", "due_at", "published_at", "started_at",
-    "finished_at", "changed", "next_check_at", "cancel_requested_at",
+    "finished_at", "changed", "next_check_at", "cancel_requested_at", "blocked", "workflow_id",
 )  # fmt: skip
 
 #: What one index serves together with the order, best first: see Job.Meta.indexes.

@@ -32,6 +32,7 @@ def job_json(job: Job, live: Live | None = None, result: Any = None) -> dict[str
         "queue": job.queue,
         "priority": priorities.NAMES.get(job.priority, str(job.priority)),
         "progress": live.progress.as_json() if live and live.progress and running else None,
+        "workflow": job.workflow_id,
         "attempt": job.attempt,
         "max_attempts": job.max_attempts,
         "next_retry_at": iso(job.next_check_at) if job.state == State.RETRY else None,

@@ -30,6 +30,8 @@ def retry(job: Job, user: Any = None, via: str = "form") -> Job:
             "was masked when it was recorded. Send it again from that code.",
             job.state,
         )
+    if job.workflow and not job.workflow.is_canvas:
+        raise Conflict("This job is a step of a workflow: retry the workflow, from its failed step.", job.state)
     wait_for_record(job)
     kind = job.kind_class
     keys = [part_key(job, part) for part in kind.parts] if kind else []

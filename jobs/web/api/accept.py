@@ -66,7 +66,7 @@ RERUN = {
     "type": "object", "properties": {"params": _PARAMS, "only": _ONLY, **_OPTIONS}, "additionalProperties": False
 }  # fmt: skip
 
-_KEY = {
+KEY = {
     "type": "string", "minLength": 1, "maxLength": 255,
     "description": "The same key with the same body answers the job that it made: safe to send again.",
 }  # fmt: skip
@@ -75,7 +75,7 @@ _ACCEPTED = Answer("Accepted: the job is stored and will end.", ref("Job"), head
 
 @endpoint(
     "POST", "jobs", name="api-jobs", scope="write", body=SUBMISSION, takes_files=True,
-    headers={"Idempotency-Key": _KEY}, answers={202: _ACCEPTED}, problems=(409, 429),
+    headers={"Idempotency-Key": KEY}, answers={202: _ACCEPTED}, problems=(409, 429),
     example="""jobs --json '{"kind": "report", "params": {"source": "jobs"}}'""",
 )  # fmt: skip
 def submit_job(request: HttpRequest, body: Body) -> JsonResponse:
@@ -86,12 +86,12 @@ def submit_job(request: HttpRequest, body: Body) -> JsonResponse:
     Instead of a kind, operators may name any Celery task of the installed apps, with `args` and `kwargs` as JSON.
     """
     if body.get("task") is not None:
-        key = _key(request)
+        key = key_of(request)
         return _accepted(tasks.submit_named(request, body, key), known=key is not None)
     _needs_kind(body)
     kind = _kind(body.get("kind"), request.user)
     _known_files(kind, body)
-    key = _key(request)
+    key = key_of(request)
     options = _options(body, kind, request) | {"idempotency_key": key}
     with _named("params"):
         job = door.submit(kind, body.get("params", {}), files=body.files, user=request.user, via="api", **options)
@@ -115,7 +115,7 @@ def submit_bulk(request: HttpRequest, body: Body) -> JsonResponse:
 
 @endpoint(
     "POST", "jobs/{id}/rerun", name="api-job-rerun", scope="write", body=RERUN, takes_files=True,
-    headers={"Idempotency-Key": _KEY}, answers={202: _ACCEPTED}, problems=(409, 429),
+    headers={"Idempotency-Key": KEY}, answers={202: _ACCEPTED}, problems=(409, 429),
     example="""jobs/ID/rerun --json '{"params": {"width": 640}}'""",
 )  # fmt: skip
 def rerun_job(request: HttpRequest, body: Body, id: str) -> JsonResponse:
@@ -125,7 +125,7 @@ def rerun_job(request: HttpRequest, body: Body, id: str) -> JsonResponse:
     Of a Celery task that is no kind, `params` are arguments by name.
     """
     old = find_job(request, id)
-    kind, key = old.kind_class, _key(request)
+    kind, key = old.kind_class, key_of(request)
     if not old.is_kind:
         tasks.operators_only(request)
     if kind is None and (old.is_kind or task_named(old.kind) is None):
@@ -183,7 +183,7 @@ def _options(body: Body, kind: type[Kind] | None, request: HttpRequest) -> dict[
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _key(request: HttpRequest) -> str | None:
+def key_of(request: HttpRequest) -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None

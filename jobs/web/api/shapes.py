@@ -72,6 +72,7 @@ SHAPES: dict[str, dict[str, Any]] = {
             "queue": _TEXT,
             "priority": {"type": "string", "description": f"One of {', '.join(BY_NAME)}."},
             "progress": _or_null(ref("Progress")),
+            "workflow": {**_MAYBE_TEXT, "description": "Id of the workflow that it is a step of."},
             "attempt": {"type": "integer", "description": "Number of the current attempt, from 1."},
             "max_attempts": _WHOLE,
             "next_retry_at": _MAYBE_TIME,
@@ -134,6 +135,33 @@ SHAPES: dict[str, dict[str, Any]] = {
     ),
     "Accepted": _object({"ids": {"type": "array", "items": _TEXT}, "count": _WHOLE}),
     "Kind": _object(_KIND),
+    "Workflow": _object(
+        {
+            "id": _TEXT,
+            "title": _TEXT,
+            "state": {"type": "string", "enum": [state for state in _STATES if state not in (State.LOST, State.RETRY)]},
+            "owner": _MAYBE_TEXT,
+            "on_failure": {**_MAYBE_TEXT, "description": "end or skip; null where Celery code ties the tasks."},
+            "is_canvas": {"type": "boolean", "description": "Tied by Celery code, and only recorded here."},
+            "progress": _object({"current": _WHOLE, "total": _WHOLE}, text="Jobs that have ended, of all."),
+            "states": {"type": "object", "additionalProperties": _WHOLE, "description": "Number of jobs by state."},
+            "times": _object({"created": _TIME, "finished": _MAYBE_TIME}),
+            "jobs": {"type": ["array", "null"], "items": ref("WorkflowJob"), "description": "null in lists."},
+            "links": _object({"self": _PATH, "page": _PATH}),
+        }
+    ),
+    "WorkflowJob": _object(
+        {
+            "id": _TEXT,
+            "kind": _TEXT,
+            "title": _TEXT,
+            "state": {"type": "string", "enum": [state for state in _STATES if state != State.LOST]},
+            "shown": {"type": "string", "enum": list(SHOWN)},
+            "after": {"type": "array", "items": _TEXT, "description": "Ids of the jobs that it waits for."},
+            "error": _or_null(_object({"type": _TEXT, "message": _TEXT})),
+            "links": _object({"self": _PATH}),
+        }
+    ),
     "Schedule": _object(
         {
             "id": _WHOLE,
@@ -225,5 +253,6 @@ PATH_ARGUMENTS: dict[str, dict[str, Any]] = {
     "task": {"type": "string", "maxLength": 255, "description": "Name of the Celery task."},
     "artifact": {"type": "string", "maxLength": 32, "description": "Id of the file."},
     "schedule": {"type": "integer", "description": "Id of the schedule."},
+    "workflow": {"type": "string", "maxLength": 255, "description": "Id of the workflow."},
     "name": {"type": "string", "maxLength": 255, "description": "Name of the worker or queue."},
 }

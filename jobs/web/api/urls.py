@@ -16,11 +16,20 @@ from jobs.web.api import (  # noqa: F401  each registers its calls
     openapi,
     schedules,
     tasks,
+    workflows,
 )
 from jobs.web.api.endpoint import CALLS, PREFIX, Call, not_found, view_of
 
 #: An id of a foreign task may be any string, a slash included.
-_CONVERTERS = {"id": "path", "slug": "str", "artifact": "str", "schedule": "int", "name": "str", "task": "path"}
+_CONVERTERS = {
+    "id": "path",
+    "slug": "str",
+    "artifact": "str",
+    "schedule": "int",
+    "name": "str",
+    "task": "path",
+    "workflow": "path",
+}
 
 
 def _paths() -> dict[str, list[Call]]:

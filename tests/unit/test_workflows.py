@@ -1,0 +1,321 @@
+"""Workflows: what is accepted, what waits for what, what flows from step to step, how they end (LINE 10)."""
+
+import json
+
+import pytest
+from django_celery_results.models import TaskResult
+
+from jobs.core.errors import Conflict, Refused
+from jobs.core.states import State
+from jobs.models import Artifact, Edge, Job, Workflow
+from jobs.submit import cancel, retry, submit
+from jobs.wire import keys
+from jobs.wire.connection import redis_client
+from jobs.workflows import steer
+from jobs.workflows.build import submit_workflow
+from jobs.workflows.outlook import graph_of, outlooks
+from tests.unit.job_rows import alice, users  # noqa: F401  fixtures
+from tests.unit.workflow_hands import Hands
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def world_does_not_wait(monkeypatch):
+    """The keeper of these tests moves only when it is told to."""
+    monkeypatch.setattr("jobs.submit.live.RECORD_WAITS", 0.0)
+
+
+@pytest.fixture
+def hands():
+    return Hands()
+
+
+def add(x, y, **more):
+    return {"kind": "add", "params": {"x": x, "y": y}, **more}
+
+
+def multiply(x, y, **more):
+    return {"kind": "multiply", "params": {"x": x, "y": y}, **more}
+
+
+def look(workflow):
+    (outlook,) = outlooks([workflow])
+    return outlook
+
+
+def job_of(workflow, title):
+    return workflow.jobs.get(title=title)
+
+
+def result_of(job):
+    return json.loads(TaskResult.objects.get(task_id=job.id).result)
+
+
+def refused(spec):
+    with pytest.raises(Refused) as caught:
+        submit_workflow(spec)
+    assert not Workflow.objects.exists() and not Job.objects.exists(), "refused, and yet stored"
+    return caught.value.errors
+
+
+def test_results_flow_along_a_chain(hands):
+    workflow = submit_workflow(
+        {"chain": [add(2, 3, title="a"), multiply("${result}", 10, title="b"), add("${result}", 0.5, title="c")]}
+    )
+    assert [job.blocked for job in workflow.jobs.order_by("seq")] == [False, True, True]
+    hands.finish(workflow)
+    assert result_of(job_of(workflow, "c")) == 50.5
+    assert hands.ran == list(workflow.jobs.order_by("seq").values_list("id", flat=True)), "each once, in order"
+    assert look(workflow).state == State.SUCCESS and look(workflow).finished_at
+
+
+def test_the_body_of_a_chord_gets_all_results_in_order(hands):
+    header = [add(number, 0, title=f"part {number}") for number in range(5)]
+    workflow = submit_workflow({"chord": {"header": header, "body": add("${result.0}", "${result.4}", title="body")}})
+    hands.keep()
+    hands.carry_out(reversed(hands.take()))
+    hands.finish(workflow)
+    assert result_of(job_of(workflow, "body")) == 4
+    assert hands.ran[-1] == job_of(workflow, "body").id
+
+
+def test_what_follows_a_group_in_a_chain_waits_for_all_of_it(hands):
+    workflow = submit_workflow(
+        {"chain": [add(1, 1, title="first"), {"group": [multiply("${result}", n, title=f"m{n}") for n in (2, 3)]},
+                   add("${result.0}", "${result.1}", title="sum")]}
+    )  # fmt: skip
+    hands.finish(workflow)
+    assert result_of(job_of(workflow, "sum")) == 10
+    graph = graph_of(workflow)
+    assert [graph.column[job.pk] for job in graph.jobs] == [0, 1, 1, 2]
+
+
+def test_nested_ties_are_unfolded(hands):
+    inner = {"chain": [add(1, 2, title="i1"), multiply("${result}", 2, title="i2")]}
+    deep = {"chord": {"header": [inner, add(4, 0, title="h2")], "body": add("${result.0}", "${result.1}", title="sum")}}
+    workflow = submit_workflow({"chain": [deep, multiply("${result}", 3, title="end")]})
+    hands.finish(workflow)
+    assert result_of(job_of(workflow, "end")) == 30
+
+
+def test_a_step_for_each_item_becomes_as_many_jobs(hands):
+    hands.work = lambda job: [1, 2, 3] if job.title == "list" else job.params["x"] * 10
+    workflow = submit_workflow(
+        {"chain": [add(0, 0, title="list"), multiply("${item}", 0, title="each", each="${result}"),
+                   add("${result.0}", "${result.2}", title="end")]}
+    )  # fmt: skip
+    hands.finish(workflow)
+    assert workflow.jobs.count() == 5
+    end = job_of(workflow, "end")
+    assert (end.params["x"], end.params["y"]) == (10, 30), "their results come in the order of the list"
+    assert Edge.objects.filter(after=end).count() == 3
+
+
+def test_files_flow_by_name(hands, alice):
+    report = {
+        "kind": "report",
+        "params": {"table": "${files:*.csv}", "group_by": "a", "measure": "b"},
+        "title": "report",
+    }
+    workflow = submit_workflow({"chain": [add(1, 1, title="maker"), report]}, user=alice)
+
+    def make(job):
+        if job.title == "maker":
+            hands.save(job, "notes.txt")
+            hands.save(job, "table.csv")
+        return 1
+
+    hands.work = make
+    hands.finish(workflow)
+    job = job_of(workflow, "report")
+    assert job.state == "SUCCESS" and [file["name"] for file in job.params["table"]] == ["table.csv"]
+    kept = Artifact.objects.get(job=job, is_input=True)
+    assert kept.name == "table.csv" and kept.owner == alice, "the file stays as long as the job that took it in"
+
+
+def test_links_and_parts_are_written_into_texts(hands):
+    hands.work = lambda job: {"count": 3, "who": ["Nina"]}
+    text = "Dear ${result.who.0}, ${result.count} are at ${link}. $${not this}"
+    mail = {"kind": "email", "params": {"to": "a@example.org", "subject": "s", "text": text}, "title": "mail"}
+    workflow = submit_workflow({"chain": [add(1, 1, title="maker"), mail]})
+    hands.finish(workflow)
+    written = job_of(workflow, "mail").params["text"]
+    assert written.startswith("Dear Nina, 3 are at http")
+    assert written.endswith(f"/jobs/{job_of(workflow, 'maker').id}/. ${{not this}}")
+
+
+def test_a_missing_part_fails_the_step_and_says_which(hands):
+    workflow = submit_workflow({"chain": [add(1, 1, title="a"), add("${result.sum}", 1, title="b")]})
+    hands.finish(workflow)
+    failed = job_of(workflow, "b")
+    assert (failed.state, failed.attempt) == ("FAILURE", 1) and "${result.sum}" in failed.error
+    assert json.loads(redis_client().get(keys.result(failed.id)))["status"] == "FAILURE", "Celery's clients hear of it"
+
+
+def test_what_a_step_gives_is_checked_by_the_next_ones_form(hands):
+    hands.work = lambda job: "many"
+    workflow = submit_workflow({"chain": [add(1, 1, title="a"), add("${result}", 1, title="b")]})
+    hands.finish(workflow)
+    assert job_of(workflow, "b").error == "x: Enter a number."
+
+
+class TestFailure:
+    SPEC = {"group": [{"chain": [add(1, 1, title="fails"), add(1, 2, title="after")]},
+                      {"chain": [add(1, 3, title="other"), add(1, 4, title="after other")]}]}  # fmt: skip
+
+    def test_ends_the_whole_workflow(self, hands):
+        workflow = submit_workflow(self.SPEC)
+        hands.keep()
+        hands.carry_out([one for one in hands.take() if one[0] == job_of(workflow, "fails").id])
+        hands.finish(workflow)
+        states = dict(workflow.jobs.values_list("title", "state"))
+        assert states == {"fails": "FAILURE", "after": "REVOKED", "other": "REVOKED", "after other": "REVOKED"}
+        assert "“fails”" in job_of(workflow, "after").error
+        assert look(workflow).state == State.FAILURE
+
+    def test_skips_what_depends_on_it(self, hands):
+        workflow = submit_workflow({**self.SPEC, "on_failure": "skip"})
+        hands.finish(workflow)
+        states = dict(workflow.jobs.values_list("title", "state"))
+        assert states == {"fails": "FAILURE", "after": "REVOKED", "other": "SUCCESS", "after other": "SUCCESS"}
+        assert job_of(workflow, "after").error == "Skipped: “fails” did not succeed."
+        assert TaskResult.objects.get(task_id=job_of(workflow, "after").id).status == "REVOKED"
+
+    def test_a_step_that_needs_some_goes_on_with_those(self, hands):
+        header = [add(1, 1, title="fails"), add(2, 2, title="good")]
+        body = multiply("${result.0}", 10, title="body", needs="some")
+        workflow = submit_workflow({"chord": {"header": header, "body": body}, "on_failure": "skip"})
+        hands.finish(workflow)
+        assert result_of(job_of(workflow, "body")) == 40
+
+    @pytest.mark.parametrize("on_failure", ["end", "skip"])
+    def test_is_mended_by_a_retry_from_the_failed_step(self, hands, on_failure):
+        workflow = submit_workflow({**self.SPEC, "on_failure": on_failure})
+        hands.finish(workflow)
+        ran = list(hands.ran)
+        hands.work = lambda job: 1
+        count = steer.retry(workflow)
+        hands.finish(workflow)
+        assert look(workflow).state == State.SUCCESS
+        again = hands.ran[len(ran) :]
+        assert len(again) == len(set(again)) == count
+        succeeded_before = {job_id for job_id in ran if job_id not in again}
+        assert succeeded_before == {job.id for job in workflow.jobs.filter(attempt=1)}, "what had succeeded stays"
+        order = [workflow.jobs.get(id=job_id).title for job_id in again]
+        assert order.index("fails") < order.index("after")
+
+    def test_nothing_can_be_retried_that_has_not_failed(self, hands):
+        workflow = submit_workflow({"chain": [add(1, 1), add("${result}", 1)]})
+        with pytest.raises(Conflict):
+            steer.retry(workflow)
+        hands.finish(workflow)
+        with pytest.raises(Conflict):
+            steer.retry(workflow)
+
+    def test_a_single_step_is_not_retried_by_itself(self, hands):
+        workflow = submit_workflow({"chain": [add(1, 1, title="fails"), add("${result}", 1)]})
+        hands.finish(workflow)
+        with pytest.raises(Conflict, match="workflow"):
+            retry(job_of(workflow, "fails"))
+
+
+def test_cancelling_ends_every_job(hands):
+    workflow = submit_workflow({"chain": [add(1, 1, title="a"), add("${result}", 1), add("${result}", 1)]})
+    steer.cancel(workflow)
+    hands.finish(workflow)
+    assert set(workflow.jobs.values_list("state", flat=True)) == {"REVOKED"} and not hands.ran
+    assert look(workflow).state == State.REVOKED
+    with pytest.raises(Conflict):
+        steer.cancel(workflow)
+    steer.retry(workflow)
+    hands.finish(workflow)
+    assert look(workflow).state == State.SUCCESS
+
+
+def test_a_cancelled_step_ends_what_comes_after_it(hands):
+    workflow = submit_workflow({"chain": [add(1, 1, title="a"), add("${result}", 1, title="b")]})
+    cancel(job_of(workflow, "b"))
+    hands.finish(workflow)
+    assert dict(workflow.jobs.values_list("title", "state"))["b"] == "REVOKED"
+
+
+def test_a_blocked_step_is_neither_published_nor_counted_as_lost(hands):
+    workflow = submit_workflow({"chain": [add(1, 1, title="a"), add("${result}", 1, title="b")]})
+    for _ in range(3):
+        hands.keep()
+    assert [job_id for job_id, _ in hands.take()] == [job_of(workflow, "a").id]
+    assert job_of(workflow, "b").shown == "scheduled"
+
+
+def test_a_keeper_killed_between_an_end_and_what_follows_changes_nothing(hands):
+    workflow = submit_workflow({"chain": [add(1, 1, title="a"), add("${result}", 1, title="b")]})
+    hands.keep()
+    hands.carry_out(hands.take())
+    redis_client().xreadgroup(keys.GROUP, "keeper", {keys.EVENTS: ">"}, count=100)
+    hands.reader = type(hands.reader)()
+    hands.finish(workflow)
+    assert result_of(job_of(workflow, "b")) == 3 and len(hands.ran) == 2
+
+
+def test_jobs_of_a_moving_workflow_are_not_forgotten(hands):
+    from jobs.models.forget import forget_jobs
+
+    workflow = submit_workflow({"chain": [add(1, 1, title="a"), add("${result}", 1, title="b")]})
+    hands.keep()
+    hands.carry_out(hands.take())
+    hands.reader.step(0.001)
+    every = list(workflow.jobs.values_list("seq", flat=True))
+    assert forget_jobs(every).jobs == 0
+    hands.finish(workflow)
+    assert forget_jobs(every).jobs == 2 and not Workflow.objects.exists()
+
+
+class TestRefusal:
+    def test_names_the_step_and_the_field(self):
+        assert list(refused({"chain": [add(1, "one")]})) == ["chain[0].params.y"]
+        late = {"chain": [add(1, 1), {"group": [add("${result}", "one"), add(1, 1, colour="red")]}]}
+        assert list(refused(late)) == ["chain[1].group[1]"]
+        late["chain"][1]["group"].pop()
+        assert list(refused(late)) == ["chain[1].group[0].params.y"]
+
+    @pytest.mark.parametrize(
+        ("spec", "field"),
+        [
+            ({}, "workflow"),
+            ({"chain": []}, "chain"),
+            ({"chain": [1]}, "chain[0]"),
+            ({"chord": {"header": [add(1, 1)]}}, "chord"),
+            ({"chain": [add(1, 1)], "group": [add(1, 1)]}, "workflow"),
+            ({"chain": [{"kind": "nosuch"}]}, "chain[0].kind"),
+            ({"chain": [{"task": "no.such"}]}, "chain[0].task"),
+            ({"chain": [add("${result}", 1)]}, "chain[0]"),
+            ({"chain": [add(1, 1), add("${nonsense}", 1)]}, "chain[1]"),
+            ({"chain": [add(1, 1), {"kind": "add", "params": {"z": "${result}"}}]}, "chain[1].params.z"),
+            ({"chain": [add(1, 1), add("${result}", 1, needs="none")]}, "chain[1].needs"),
+            ({"chain": [add(1, 1)], "on_failure": "cry"}, "on_failure"),
+            ({"chain": [add(1, 1)], "due_at": "soon"}, "due_at"),
+        ],
+    )
+    def test_of_every_shape_that_is_wrong(self, spec, field):
+        assert field in refused(spec)
+
+    def test_of_more_steps_than_are_taken(self):
+        assert "workflow" in refused({"group": [add(1, 1)] * 10_001})
+
+
+def test_the_same_key_answers_the_same_workflow(alice):
+    spec = {"chain": [add(1, 1), add("${result}", 1)]}
+    first = submit_workflow(spec, user=alice, idempotency_key="k")
+    assert submit_workflow(spec, user=alice, idempotency_key="k").id == first.id and Job.objects.count() == 2
+    with pytest.raises(Conflict):
+        submit_workflow({"chain": [add(1, 1)]}, user=alice, idempotency_key="k")
+
+
+def test_jobs_outside_workflows_are_untouched(hands):
+    job = submit("add", {"x": 1, "y": 2})
+    hands.keep()
+    hands.carry_out(hands.take())
+    hands.keep()
+    job.refresh_from_db()
+    assert job.state == "SUCCESS" and job.workflow is None
