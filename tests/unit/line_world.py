@@ -3,6 +3,7 @@ time are moved by a seeded die, in every order that real processes could take an
 
 import json
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -13,11 +14,13 @@ from jobs.core.states import FINAL, State
 from jobs.keeper import dispatch, rescue
 from jobs.keeper.admit import Admission
 from jobs.keeper.stream import Reader
-from jobs.models import Job
+from jobs.models import Job, Workflow
 from jobs.submit import cancel, retry, submit
 from jobs.submit.submit import publish_now
 from jobs.wire import celery_result, events, keys, scripts
 from jobs.wire.connection import redis_client
+from jobs.workflows import steer
+from jobs.workflows.build import submit_workflow
 
 #: (kind, parameters): idempotent, never repeated, retried by its own policy.
 KINDS = [("add", {}), ("once", {}), ("flaky", {"failures": 1})]
@@ -38,6 +41,9 @@ class Run:
 class World:
     seed: int
     jobs: list[str] = field(default_factory=list)
+    workflows: list[Workflow] = field(default_factory=list)
+    #: Job -> those of its workflow that come before it.
+    before: dict[str, set[str]] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     running: list[Run] = field(default_factory=list)
     #: Every claim that was granted, in order, and every success that a worker reported.
@@ -61,6 +67,24 @@ class World:
         self.kinds[job.id] = kind
         if self.die.random() < 0.7:  # else: the web process died between commit and publishing
             publish_now([job])
+
+    def do_submit_workflow(self):
+        """Two side by side, then one after both, then one more."""
+        side = [{"kind": "add"}, {"kind": self.die.choice(["add", "flaky"]), "params": {}}]
+        spec = {"chain": [{"group": side}, {"kind": "once"}, {"kind": "add", "params": {"x": "${result}"}}]}
+        workflow = submit_workflow({**spec, "on_failure": self.die.choice(["end", "skip"])})
+        self.workflows.append(workflow)
+        for job in workflow.jobs.all():
+            self.jobs.append(job.id)
+            self.kinds[job.id] = job.kind
+            self.before[job.id] = set(job.edges_before.values_list("before__id", flat=True))
+
+    def do_retry_workflow(self):
+        if self.workflows:
+            workflow = self.die.choice(self.workflows)
+            with suppress(Conflict):
+                steer.retry(workflow)
+                self.retried.update(workflow.jobs.values_list("id", flat=True))
 
     def do_cancel(self):
         if job := self._any_job():
@@ -115,6 +139,7 @@ class World:
             assert not any((c.job, c.attempt) == (run.job, run.attempt) for c in self.claims), (
                 "one attempt claimed twice"
             )
+            assert self.before.get(run.job, set()) <= self.successes, "a step that ran before those before it"
             self.claims.append(run)
             self.running.append(run)
 
@@ -188,7 +213,7 @@ class World:
             [self.do_submit] * 4 + [self.do_take] * 6 + [self.do_finish] * 5 + [self.do_record] * 6
             + [self.do_dispatch] * 3 + [self.do_rescue] * 2
             + [self.do_cancel, self.do_retry, self.do_lose_message, self.do_double_message, self.do_kill_worker,
-               self.do_kill_keeper, self.do_rescue_wrongly]
+               self.do_kill_keeper, self.do_rescue_wrongly, self.do_submit_workflow, self.do_retry_workflow]
         )  # fmt: skip
         self.die.choice(actions)()
 
