@@ -170,7 +170,9 @@ def test_submitters_reach_their_own_jobs_only(client, alice, bob):  # noqa: F811
     assert mine.pk != other.pk
 
 
-@pytest.mark.parametrize("token", ["", "nonsense", signing.dumps({"user": 1}, salt="other")])
+@pytest.mark.parametrize(
+    "token", ["", "nonsense", signing.dumps({"user": 1}, salt="other")], ids=["empty", "nonsense", "other"]
+)
 def test_a_token_that_is_not_ours_does_nothing(client, olga, token):  # noqa: F811
     make_job(state="PENDING")
     client.force_login(olga)
