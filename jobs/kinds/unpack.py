@@ -66,8 +66,8 @@ class Unpack(Kind):
     @classmethod
     def title(cls, params: Mapping[str, Any]) -> str:
         files = params.get("archive") or []
-        name = f"Unpack {files[0]['name']}" if files else cls.label
-        return f"{name}: {params['pattern']}" if params.get("pattern") else name
+        name, pattern = f"Unpack {files[0]['name']}" if files else cls.label, params.get("pattern") or ""
+        return f"{name}: {pattern}" if 0 < len(pattern) <= 40 else name
 
     @classmethod
     def preview(cls, cleaned: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -210,6 +210,12 @@ def test_the_preview_counts_what_will_be_unpacked(tmp_path, settings):
     assert gone.errors == {"archive": ["kept.zip is not kept any more."]}
 
 
+def test_its_title_names_the_zip_and_a_short_pattern():
+    archive = [{"name": "trip.zip"}]
+    assert Unpack.title({"archive": archive, "pattern": "*.jpg"}) == "Unpack trip.zip: *.jpg"
+    assert Unpack.title({"archive": archive, "pattern": "*.jpg, " * 9}) == Unpack.title({"archive": archive})
+
+
 def test_an_upload_that_was_looked_at_is_read_from_its_start_again():
     content = packed({"a.jpg": b"12"})
     filled = form(content)

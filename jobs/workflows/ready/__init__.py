@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any, ClassVar
 
 from django import forms
-from django.urls import reverse
 
 from jobs.core.access import may_submit
 from jobs.core.registry import get_kind
@@ -26,11 +25,6 @@ class Ready:
     def summary(cls) -> str:
         """The docstring: one sentence for people."""
         return (cls.__doc__ or "").strip()
-
-    @property
-    def url(self) -> str:
-        """Of the page with its form."""
-        return reverse("workflow-ready", args=[self.slug])
 
     def preview(self, cleaned: Mapping[str, Any]) -> list[tuple[str, str]]:
         """What will happen, as (term, text) rows, from cleaned data."""

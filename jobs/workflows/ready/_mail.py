@@ -11,6 +11,7 @@ from jobs.submit.validate import bind
 from jobs.workflows import values
 
 FIELDS = ("to", "subject", "text")
+FIELDSET = ("Mail", FIELDS)
 
 
 def subject_field(initial: str) -> forms.CharField:
@@ -30,7 +31,7 @@ def text_field(initial: str) -> forms.CharField:
 class MailForm(forms.Form):
     """Subclasses add `subject` and `text`. What the kind email would refuse at the end is refused at once."""
 
-    to = AddressesField(label="Mail to", help_text="Addresses with commas between. They see each other.")
+    to = AddressesField(label="To", help_text="Addresses with commas between. They see each other.")
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data

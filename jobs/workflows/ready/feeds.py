@@ -18,8 +18,7 @@ class FeedsMailForm(_mail.MailForm, FeedsForm):
     title = forms.CharField(label="Title of the report", max_length=150, initial="What the feeds hold")
     subject = _mail.subject_field("What the feeds hold")
     text = _mail.text_field("Hello,\n\nthe report on the feeds is attached. It is also kept at\n${link}")
-    field_order = ("urls", "file", "title", *_mail.FIELDS, *HOW)
-    fieldsets = (("How to fetch", HOW),)
+    fieldsets = (("How to fetch", HOW), _mail.FIELDSET)
 
 
 class Feeds(Ready):

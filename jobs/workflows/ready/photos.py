@@ -29,7 +29,7 @@ class PhotosForm(_mail.MailForm, ImageForm):
     sizes = names = try_one = None  # type: ignore[assignment]
     subject = _mail.subject_field("The photos are ready")
     text = _mail.text_field("Hello,\n\nthe photos are ready, all in one zip:\n${link}")
-    field_order = ("images", "format", "quality", "resize", "width", "height", *_mail.FIELDS)
+    field_order = ("images", "format", "quality", "resize", "width", "height")
     fieldsets = (
         (
             "More changes",
@@ -38,6 +38,7 @@ class PhotosForm(_mail.MailForm, ImageForm):
                 "sharpen", "watermark", "watermark_position", "watermark_opacity", "watermark_size", "strip", "profile",
             ),
         ),
+        _mail.FIELDSET,
     )  # fmt: skip
 
     def clean_images(self) -> list[Any]:
