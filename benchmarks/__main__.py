@@ -22,6 +22,7 @@ NAMES = {
     "image": "photographs made smaller, beside Pillow",
     "report": "a report of a million rows, beside pandas and ReportLab",
     "export": "the memory of an export of the job history, in each format",
+    "schedules": "10,000 schedules: idle, due at once, due each second, beside stock DatabaseScheduler",
     "servers": "uvicorn beneath the edge, beside granian",
 }
 
