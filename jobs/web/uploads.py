@@ -39,7 +39,7 @@ def given(request: HttpRequest, kind: type[Kind] | Ready) -> "MultiValueDict[str
     files: MultiValueDict[str, Any] = MultiValueDict()
     for name, field in upload_fields(kind.Form()).items():
         fresh = request.FILES.getlist(name)
-        kept = [_ref(artifact) for artifact in _stored(request.user, request.POST.getlist(kept_name(name)))]
+        kept = [_ref(artifact) for artifact in stored(request.user, request.POST.getlist(kept_name(name)))]
         files.setlist(name, [*kept, *fresh] if field.multiple else (fresh or kept))
     return files
 
@@ -50,7 +50,7 @@ def offered(request: HttpRequest, kind: type[Kind], source: HasParams | None) ->
     for name in upload_fields(kind.Form()):
         references = source.params.get(name) or [] if source else []
         ids = [*(reference["artifact"] for reference in references), *request.GET.getlist(kept_name(name))]
-        found[name] = _stored(request.user, ids)
+        found[name] = stored(request.user, ids)
     return found
 
 
@@ -61,7 +61,7 @@ def keep(request: HttpRequest, form: Any) -> dict[str, list[Artifact]]:
         files = form.files.getlist(name)
         refs = [file.artifact for file in files if isinstance(file, FileRef)]
         uploads = [file for file in files if not isinstance(file, FileRef)]
-        kept[name] = _stored(request.user, refs) + store_fitting(field, uploads, request.user)[0]
+        kept[name] = stored(request.user, refs) + store_fitting(field, uploads, request.user)[0]
     return kept
 
 
@@ -92,7 +92,7 @@ def answer(request: HttpRequest, form: forms.BaseForm) -> HttpResponse:
     if field is None:
         raise Http404(f"No file field {name}")
     kept, errors = store_fitting(field, request.FILES.getlist("file"), request.user)
-    context = {"kept": kept, "name": kept_name(name), "errors": errors}
+    context = {"kept": kept, "name": kept_name(form.add_prefix(name)), "errors": errors}
     status = HTTPStatus.OK if kept else HTTPStatus.UNPROCESSABLE_ENTITY
     return render(request, "jobs/parts/kept_list.html", context, status=status)
 
@@ -121,7 +121,7 @@ def _ref(artifact: Artifact) -> FileRef:
     return FileRef(artifact.id, artifact.name, artifact.size, artifact.path)
 
 
-def _stored(user: Any, ids: Iterable[str]) -> list[Artifact]:
+def stored(user: Any, ids: Iterable[str]) -> list[Artifact]:
     """Stored files by id, in that order, where the user may use them."""
     wanted = list(dict.fromkeys(str(each)[:32] for each in ids))[:1000]
     rows = Artifact.objects.select_related("job").in_bulk(wanted)

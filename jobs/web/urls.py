@@ -18,7 +18,9 @@ from jobs.web.pages import (
     tokens,
     views,
     workers,
+    workflow_new,
     workflow_ready,
+    workflows,
 )
 from jobs.web.slashes import with_slash
 
@@ -40,6 +42,8 @@ _pages: list[URLPattern] = [
     *columns.urlpatterns,
     *views.urlpatterns,
     *workflow_ready.urlpatterns,
+    *workflow_new.urlpatterns,
+    *workflows.urlpatterns,
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     # First: programs ask far more often than people, and Django tries one address after the other.

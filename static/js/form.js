@@ -16,7 +16,7 @@ async function take(field, files) {
   button.disabled = true;
   try {
     const token = form.elements.csrfmiddlewaretoken.value;
-    const html = await send(form.dataset.uploadUrl, token, field.dataset.upload, files, (fraction) => {
+    const html = await send(field.closest("[data-upload-url]").dataset.uploadUrl, token, field.dataset.upload, files, (fraction) => {
       button.textContent = `Uploading ${Math.round(100 * fraction)} %`;
     });
     const rows = elements(html);

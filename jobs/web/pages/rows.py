@@ -45,6 +45,8 @@ class Row:
         job = self.job
         if job.state in (State.FAILURE, State.RETRY):
             return job.error or job.error_type
+        if job.state == State.REVOKED:
+            return job.error
         if job.state == State.SUCCESS:
             return "" if job.outcome.startswith(("{", "[")) or job.outcome in ("null", "None") else job.outcome
         return ""
