@@ -2,18 +2,16 @@
 
 import json
 import logging
-from typing import Any
 
 from django.utils import timezone
 
 from jobs.core.redaction import masked
-from jobs.core.search_words import add_words, words_for
+from jobs.core.search_words import add_words
 from jobs.core.states import FINAL
-from jobs.keeper import write
+from jobs.keeper import canvas, foreign, write
 from jobs.keeper.plan import AttemptChange, JobChange, Plan
 from jobs.keeper.settle import settle
 from jobs.models import Attempt, Job, writing
-from jobs.models.job import Via
 from jobs.wire import events
 from jobs.wire.events import Event
 from jobs.workflows import advance
@@ -45,6 +43,7 @@ def record(batch: list[Event]) -> None:
             user = str(job.owner or "")
             settle(job.id, job.attempt, user, verdict.state, verdict.error_type, verdict.error, assumed=True)
         _write(plan)
+        canvas.tie(telling)
         ends = [job for job in map(plan.jobs.__getitem__, plan.results) if job.workflow and job.state in FINAL]
         if ends:
             advance.ended([(job.seq, job.state, str(job.workflow)) for job in ends], timezone.now())
@@ -55,7 +54,7 @@ def _load(batch: list[Event]) -> Plan:
     plan = Plan(jobs=_jobs(ids))
     unknown = [event for event in batch if event.job not in plan.jobs and event.fields.get("foreign")]
     if unknown:
-        _accept_foreign(unknown)
+        foreign.accept(unknown)
         plan.jobs.update(_jobs(sorted({event.job for event in unknown})))
     by_seq = {job.seq: job.id for job in plan.jobs.values()}
     seqs = list(by_seq)
@@ -76,36 +75,6 @@ def _jobs(ids: list[str]) -> dict[str, JobChange]:
             job = JobChange(*values)
             found[job.id] = job
     return found
-
-
-def _accept_foreign(unknown: list[Event]) -> None:
-    """Rows for tasks that other people's code sent: accepted, from our side, when a worker first told of them."""
-    rows: dict[str, Job] = {}
-    for event in unknown:
-        fields = event.fields
-        name = str(fields.get("task") or "unknown")[:255]
-        rows.setdefault(
-            event.job,
-            Job(
-                id=event.job[:255],
-                kind=name,
-                is_kind=False,
-                title=name.rsplit(".", 1)[-1].replace("_", " ")[:200] or name[:200],
-                via=Via.CELERY,
-                queue=str(fields.get("queue") or "")[:100],
-                priority=int(fields.get("priority") or 0),
-                params=_json_safe({"args": fields.get("args", []), "kwargs": fields.get("kwargs", {})}),
-                max_attempts=max(1, int(fields.get("max_attempts") or 1)),
-                created=event.at,
-                changed=event.at,
-                search=words_for(name.rsplit(".", 1)[-1], name, name, ""),
-            ),
-        )
-    Job.objects.bulk_create(rows.values(), ignore_conflicts=True)
-
-
-def _json_safe(value: Any) -> Any:
-    return json.loads(json.dumps(value, default=str).replace("\\u0000", "\ufffd"))
 
 
 def _write(plan: Plan) -> None:

@@ -39,6 +39,11 @@ def search_words(rows: list[JobChange]) -> None:
     _many("UPDATE jobs_job SET search = %s WHERE seq = %s", [(row.search, row.seq) for row in rows])
 
 
+def workflows(rows: list[tuple[str, int]]) -> None:
+    """(workflow, seq of a job) of those that are in one by Celery's own word."""
+    _many("UPDATE jobs_job SET workflow_id = %s WHERE seq = %s", rows)
+
+
 def attempts(rows: list[tuple[int, AttemptChange]]) -> None:
     columns = ("job_id", "number", *_ATTEMPT_SET)
     _many(

@@ -3,6 +3,7 @@
 from jobs.models.artifact import Artifact
 from jobs.models.attempt import Attempt
 from jobs.models.audit import AuditEntry
+from jobs.models.canvas import CanvasLink
 from jobs.models.ignored import IgnoredFailure
 from jobs.models.incident import Incident
 from jobs.models.job import Job
@@ -22,6 +23,7 @@ __all__ = [
     "Artifact",
     "Attempt",
     "AuditEntry",
+    "CanvasLink",
     "ChosenColumns",
     "Edge",
     "IgnoredFailure",

@@ -14,7 +14,7 @@ from kombu.utils import json as kombu_json
 from jobs.core.errors import Cancelled
 from jobs.core.redaction import masked
 from jobs.wire.connection import UNREACHABLE
-from jobs.worker import logs, report
+from jobs.worker import canvas, logs, report
 from jobs.worker.execution import Execution, Superseded, attempt_of, enter, leave, process
 from jobs.worker.interrupt import runner
 
@@ -107,6 +107,7 @@ def _foreign_meta(task: Any, request: Any, args: tuple[Any, ...], kwargs: dict[s
         "max_attempts": (task.max_retries or 0) + 1,
         "root": request.root_id,
         "parent": request.parent_id,
+        **canvas.told(request, task.name),
     }
 
 

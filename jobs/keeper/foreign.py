@@ -1,0 +1,50 @@
+"""Rows for tasks that other people's code sent: accepted, from our side, when a worker first told of them."""
+
+import json
+from typing import Any
+
+from django.contrib.auth import get_user_model
+
+from jobs.core.search_words import words_for
+from jobs.models import Job
+from jobs.models.job import Via
+from jobs.wire.events import Event
+
+
+def accept(unknown: list[Event]) -> None:
+    """Store a job for each; that of a task which somebody's job started is that person's too."""
+    users: Any = get_user_model()._default_manager
+    owners = {str(user.pk): user for user in users.filter(pk__in={event.user for event in unknown if event.user})}
+    rows: dict[str, Job] = {}
+    for event in unknown:
+        rows.setdefault(event.job, _row(event, owners.get(event.user)))
+    Job.objects.bulk_create(rows.values(), ignore_conflicts=True)
+
+
+def _row(event: Event, owner: Any) -> Job:
+    fields = event.fields
+    name = str(fields.get("task") or "unknown")[:255]
+    return Job(
+        id=event.job[:255],
+        kind=name,
+        is_kind=False,
+        title=title_of(name),
+        owner=owner,
+        via=Via.CELERY,
+        queue=str(fields.get("queue") or "")[:100],
+        priority=int(fields.get("priority") or 0),
+        params=_json_safe({"args": fields.get("args", []), "kwargs": fields.get("kwargs", {})}),
+        max_attempts=max(1, int(fields.get("max_attempts") or 1)),
+        created=event.at,
+        changed=event.at,
+        search=words_for(name.rsplit(".", 1)[-1], name, name, owner.get_username() if owner else ""),
+    )
+
+
+def title_of(name: str) -> str:
+    """What people read of a task's name."""
+    return name.rsplit(".", 1)[-1].replace("_", " ")[:200] or name[:200]
+
+
+def _json_safe(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str).replace("\\u0000", "\ufffd"))
