@@ -66,8 +66,8 @@ _NAMED = {
 class Walk:
     """An action on all jobs of a filter, and how far it has got."""
 
-    #: Primary key.
-    user: Any
+    #: Primary key, as text.
+    user: str
     action: str
     #: The filter as an address has it.
     query: str
@@ -93,7 +93,7 @@ class Walk:
     def parse(cls, token: str, user: Any) -> "Walk":
         """Raises signing.BadSignature for what was not handed to this user."""
         walk = cls(**signing.loads(token, salt=SALT, max_age=TOKEN_LASTS))
-        if walk.user != user.pk:
+        if walk.user != str(user.pk):
             raise signing.BadSignature("somebody else's")
         return walk
 
@@ -198,7 +198,11 @@ def _ask(request: HttpRequest) -> HttpResponse:
     newest = listed().order_by("-created", "-seq").first()
     start = str(Cursor(newest.created, newest.seq + 1)) if newest else ""
     choices = [
-        {"action": ACTIONS[name], "count": count, "walk": Walk(request.user.pk, name, urlencode(given), number, start)}
+        {
+            "action": ACTIONS[name],
+            "count": count,
+            "walk": Walk(str(request.user.pk), name, urlencode(given), number, start),
+        }
         for name in ACTIONS
         if (count := _count(name, form.query)) and (number := min(count.number, MOST))
     ]
