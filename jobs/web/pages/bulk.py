@@ -197,16 +197,13 @@ def _ask(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(asked.url(given))
     newest = listed().order_by("-created", "-seq").first()
     start = str(Cursor(newest.created, newest.seq + 1)) if newest else ""
+    who, query = str(request.user.pk), urlencode(given)
     choices = [
-        {
-            "action": ACTIONS[name],
-            "count": count,
-            "walk": Walk(str(request.user.pk), name, urlencode(given), number, start),
-        }
+        {"action": ACTIONS[name], "count": count, "walk": Walk(who, name, query, number, start)}
         for name in ACTIONS
         if (count := _count(name, form.query)) and (number := min(count.number, MOST))
     ]
-    return _show(request, "jobs/bulk.html", "jobs/bulk.html", choices=choices, query=urlencode(given), terms=form.terms)
+    return _show(request, "jobs/bulk.html", "jobs/bulk.html", choices=choices, query=query, terms=form.terms)
 
 
 def _show(request: HttpRequest, whole: str, part: str, *, query: str, **context: Any) -> HttpResponse:
