@@ -9,8 +9,8 @@ from django_celery_results.models import TaskResult
 from jobs.browse.live import Live, overlay
 from jobs.browse.represent import job_json
 from jobs.core.access import may_see
-from jobs.core.states import State
-from jobs.models import Artifact, Attempt, AuditEntry, Incident, Job, LedgerEntry, LogLine
+from jobs.core.states import UNFINISHED, State
+from jobs.models import Artifact, Attempt, AuditEntry, Edge, Incident, Job, LedgerEntry, LogLine
 
 #: Lines of a log, and entries of a ledger, that are read at a time.
 LOG_LINES, LEDGER_ENTRIES = 1_000, 500
@@ -29,7 +29,7 @@ class Seen:
 
 def find(job_id: str, viewer: Any) -> Job | None:
     """The job, if it exists and the viewer may see it; one answer for both, so that ids cannot be tried out."""
-    job = Job.objects.select_related("owner", "rerun_of", "schedule__task").filter(id=job_id).first()
+    job = Job.objects.select_related("owner", "rerun_of", "schedule__task", "workflow").filter(id=job_id).first()
     return job if job and may_see(viewer, job.owner_id) else None
 
 
@@ -105,3 +105,11 @@ def audit_of(job: Job) -> list[AuditEntry]:
 
 def reruns_of(job: Job) -> list[Job]:
     return list(Job.objects.filter(rerun_of=job).only("seq", "id", "title", "state", "due_at", "created")[:RELATED])
+
+
+def waits_for(job: Job) -> list[Job]:
+    """The unfinished steps of its workflow that a blocked job comes after, in their order."""
+    if not job.blocked or job.state != State.PENDING:
+        return []
+    edges = Edge.objects.filter(after=job.pk, before__state__in=UNFINISHED).order_by("position")
+    return [edge.before for edge in edges.select_related("before").defer("before__params", "before__search")]

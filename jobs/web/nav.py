@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from jobs.browse.failures import failed_since
 from jobs.core.access import is_operator
-from jobs.models import Schedule
+from jobs.models import Schedule, Workflow
 
 OPERATE = "Operate"
 #: Failures are counted up to here: beyond it the exact figure costs more than it tells.
@@ -48,16 +48,18 @@ SUBMITTER_ITEMS = (
     Item("new", "New job", "circle-plus"),
     Item("jobs", "My jobs", "list-checks"),
 )
-#: For those submitters whom a schedule belongs to.
+#: For those submitters whom one belongs to.
 OWN_SCHEDULES = Item("schedules", "My schedules", "calendar-clock")
+OWN_WORKFLOWS = Item("workflows", "My workflows", "workflow")
 PHONE_NAMES = ("overview", "new", "jobs")
 
 
 def nav_for(request: HttpRequest) -> list[Item]:
     """The pages that exist and that the user may open, the current one marked."""
     items = _items(request)
-    if items is SUBMITTER_ITEMS and Schedule.objects.filter(owner=request.user.pk).exists():
-        items = (*SUBMITTER_ITEMS, OWN_SCHEDULES)
+    if items is SUBMITTER_ITEMS:
+        own = ((OWN_SCHEDULES, Schedule.objects), (OWN_WORKFLOWS, Workflow.objects))
+        items = (*items, *(item for item, rows in own if rows.filter(owner=request.user.pk).exists()))
     return [found for item in items if (found := _resolved(item, request))]
 
 

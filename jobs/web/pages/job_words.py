@@ -3,12 +3,15 @@
 from django.conf import settings
 from django.utils import timezone
 
-from jobs.browse.detail import Seen
+from jobs.browse.detail import Seen, waits_for
 from jobs.core import priorities
 from jobs.core.states import State
 from jobs.models import Job
 from jobs.web import words
 from jobs.web.pages.rows import Row
+
+#: Steps that are named of those that a job waits for.
+NAMED = 5
 
 
 def sentence(seen: Seen, operator: bool) -> str:
@@ -16,6 +19,8 @@ def sentence(seen: Seen, operator: bool) -> str:
     job = seen.job
     if job.is_cancelling:
         return _cancelling(job, operator)
+    if job.blocked and job.state == State.PENDING:
+        return _waiting(job)
     return (_for_operator if operator else _for_submitter)(seen)
 
 
@@ -23,6 +28,15 @@ def _cancelling(job: Job, operator: bool) -> str:
     if not operator:
         return "It stops as soon as it can."
     return f"until {job.worker or 'the worker'} confirms"
+
+
+def _waiting(job: Job) -> str:
+    """For steps of its workflow."""
+    names = [f"“{before.title}”" for before in waits_for(job)]
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return (
+        f"Waits for {', '.join(names[:NAMED])}{more}." if names else "The steps before it have ended: it starts soon."
+    )
 
 
 def _for_submitter(seen: Seen) -> str:
@@ -41,7 +55,7 @@ def _for_submitter(seen: Seen) -> str:
             return f"Done: {note}." if note else "Done."
         case "failed":
             return _ended(job.error) or "It did not work."
-    return "Stopped before it was done."
+    return job.error or "Stopped before it was done."
 
 
 def _for_operator(seen: Seen) -> str:
@@ -64,7 +78,9 @@ def _for_operator(seen: Seen) -> str:
             return f"took {took}" if took else ""
         case "failed":
             return ", ".join(filter(None, [job.error_type, tries, job.worker]))
-    return f"revoked, confirmed by {job.worker}" if job.worker and job.started_at else "revoked before it ran"
+    return (
+        f"revoked, confirmed by {job.worker}" if job.worker and job.started_at else job.error or "revoked before it ran"
+    )
 
 
 def _ended(text: str) -> str:

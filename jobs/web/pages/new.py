@@ -23,6 +23,7 @@ from jobs.web import uploads
 from jobs.web.forms import dressed, initial_from, plain_spoken, sections, trials, upload_fields, with_kept
 from jobs.web.pages.new_options import Options
 from jobs.web.pages.new_preview import show, what_will_happen
+from jobs.workflows.ready import ready_for
 
 
 @login_required
@@ -34,7 +35,7 @@ def choose(request: HttpRequest) -> HttpResponse:
         for kind in kinds_for(request.user)
     ]
     tasks = all_tasks() if is_operator(request.user) else []
-    return render(request, "jobs/new.html", {"kinds": kinds, "tasks": tasks})
+    return render(request, "jobs/new.html", {"kinds": kinds, "tasks": tasks, "ready": ready_for(request.user)})
 
 
 @login_required
