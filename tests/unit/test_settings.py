@@ -32,6 +32,7 @@ WRONG = [
     ("CPU_CONCURRENCY", "-1", "a whole number from 1 to 1024"),
     ("CPU_CONCURRENCY", "2.5", "a whole number from 1 to 1024"),
     ("IO_PROCESSES", "0", "a whole number from 1 to 256"),
+    ("WEB_PROCESSES", "0", "a whole number from 1 to 64"),
     ("CPU_MAX_TASKS", "0", "a whole number from 1"),
     ("CPU_MAX_MEMORY", "49", "megabytes from 50"),
     ("LOOP_BLOCK_THRESHOLD", "49", "milliseconds from 50 to 60000"),
