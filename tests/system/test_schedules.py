@@ -62,8 +62,9 @@ def check_each_once(schedule, jobs):
 
 def test_a_schedule_of_each_pool_makes_jobs_that_know_it(stack, api, every_second):
     for kind, params, pool in (("add", {"x": 2, "y": 3}, "io"), ("compute", {"below": 1000}, "cpu")):
+        made = timezone.now()
         schedule = every_second(kind, params)
-        more_than(schedule, 2)
+        assert (more_than(schedule, 2)[0].created - made).total_seconds() < 5
         jobs = stop(api, schedule)
         check_each_once(schedule, jobs)
         assert {(job.via, job.kind, job.queue, job.owner.username) for job in jobs} == {
@@ -92,8 +93,10 @@ def test_two_schedulers_run_no_slot_twice_and_one_takes_over(stack, api, every_s
         schedule = every_second("add", {"x": 1, "y": 1})
         before = more_than(schedule, 3)
         stack.kill("scheduler")
-        before = more_than(schedule, len(before) + 3, 40)
-        check_each_once(schedule, stop(api, schedule))
+        more_than(schedule, len(before) + 3, 40)
+        jobs = stop(api, schedule)
+        check_each_once(schedule, jobs)
+        assert max(after.created - before.created for before, after in pairwise(jobs)) < timedelta(seconds=10)
     finally:
         stack.kill("scheduler2", 15)
 

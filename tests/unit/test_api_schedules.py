@@ -123,6 +123,12 @@ def test_other_tasks_by_name(program):
         ({"start": "0001-01-01T00:00:00Z"}, {"start"}),
         ({"start": "2030-01-01T00:00:00"}, {"start"}),
         ({"misfire": "never"}, {"misfire"}),
+        ({"misfire_limit": 0}, {"misfire_limit"}),
+        ({"overlap": "maybe"}, {"overlap"}),
+        ({"jitter": -1}, {"jitter"}),
+        ({"jitter": 1.5}, {"jitter"}),
+        ({"paused_until": "2020-01-01T00:00:00Z"}, {"paused_until"}),
+        ({"paused_until": "2100-01-01T00:00:00Z", "end": "2090-01-01T00:00:00Z"}, {"paused_until"}),
         ({"priority": "top"}, {"priority"}),
         ({"kind": "nosuch"}, {"kind"}),
         ({"kind": None}, {"kind"}),
@@ -154,6 +160,45 @@ def test_what_is_not_sent_stays(program):
     assert moved["start"] == first["start"] and moved["timezone"] == "Asia/Tokyo"
     assert patch(program, first["id"], {"start": None}).json()["start"] is None
     assert set(patch(program, first["id"], {"name": "x", "kind": "sleep"}).json()["errors"]) == {"kind"}
+
+
+def test_the_policies_are_kept_and_each_changed_for_itself(program):
+    terms = {"overlap": "skip", "misfire": "all", "misfire_limit": 5, "jitter": 300}
+    shown = made(program, **terms)
+    assert {name: shown[name] for name in terms} == terms
+    assert (shown["paused_until"], shown["skipped"], shown["held"], shown["left_out"]) == (None, None, None, 0)
+    changed = patch(program, shown["id"], {"overlap": "queue", "jitter": None}).json()
+    assert (changed["overlap"], changed["jitter"], changed["misfire_limit"]) == ("queue", 0, 5)
+    assert {run[11:16] for run in changed["next_runs"]} == {"02:30"}
+    runs = patch(program, shown["id"], {"jitter": 300}).json()["next_runs"]
+    assert runs == shown["next_runs"]  # the same share of the same slots
+    assert all(run[11:] > "02:30" for run in runs) and len({run[11:19] for run in runs}) > 1
+
+
+def test_skipping_is_seen_in_the_next_runs_and_can_be_taken_back(program):
+    shown = made(program)
+    path = f"schedules/{shown['id']}/skip"
+    skipped = program.post(path).json()
+    assert skipped["next_runs"][:4] == shown["next_runs"][1:]
+    assert datetime.fromisoformat(skipped["skipped"]) == datetime.fromisoformat(shown["next_runs"][0])
+    assert program.post(path).json() == skipped
+    assert program.request("DELETE", path, content_type="").json() == shown
+    patch(program, shown["id"], {"enabled": False})
+    assert program.post(path).status_code == 409
+    assert list(AuditEntry.objects.filter(action__contains="skip").values_list("action", "via")) == [
+        ("skip next run", "api"), ("do not skip", "api"),
+    ]  # fmt: skip
+
+
+def test_a_pause_is_seen_in_the_next_runs_and_ends_by_null(program):
+    shown = made(program)
+    until = (timezone.now() + timedelta(days=30)).replace(microsecond=0)
+    paused = patch(program, shown["id"], {"paused_until": until.isoformat()}).json()
+    assert datetime.fromisoformat(paused["paused_until"]) == until and paused["enabled"]
+    assert until <= datetime.fromisoformat(paused["next_runs"][0]) < until + timedelta(hours=25)
+    assert patch(program, shown["id"], {"description": "x"}).json()["paused_until"] == paused["paused_until"]
+    assert patch(program, shown["id"], {"paused_until": None}).json()["next_runs"] == shown["next_runs"]
+    made(program, name="other", paused_until=until.isoformat())
 
 
 def test_secrets_and_files(program):
@@ -198,6 +243,8 @@ def test_submitters_see_and_run_their_own_and_change_none(program):
     assert lena.get(f"schedules/{theirs.pk}").status_code == 404
     assert lena.post(f"schedules/{theirs.pk}/run").status_code == 404
     assert lena.post(f"schedules/{mine.pk}/run").status_code == 202
+    assert lena.post(f"schedules/{mine.pk}/skip").status_code == 200
+    assert lena.post(f"schedules/{theirs.pk}/skip").status_code == 404
     assert lena.post("schedules", NIGHTLY).status_code == 403
     assert patch(lena, mine.pk, {"enabled": False}).status_code == 403
     assert lena.request("DELETE", f"schedules/{mine.pk}", content_type="").status_code == 403

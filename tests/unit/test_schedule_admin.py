@@ -147,6 +147,28 @@ def test_run_now_pause_and_resume_by_button(browser, boss):
     assert Schedule.objects.get().next_run_at > timezone.now()
 
 
+def test_skip_next_by_button_and_of_many(browser, boss):
+    schedule = make_schedule(boss)
+    slot = schedule.next_run_at
+    page = browser.post(change(schedule), {"_skip": "1"}, follow=True).text
+    assert "skips the run of" in page and 'name="_unskip"' in page
+    assert Schedule.objects.get().skipped == slot < Schedule.objects.get().next_run_at
+    assert 'name="_skip"' in browser.post(change(schedule), {"_unskip": "1"}, follow=True).text
+    browser.post(LIST, {"action": "skip", "_selected_action": [schedule.task_id]})
+    assert Schedule.objects.get().skipped == slot
+    assert AuditEntry.objects.filter(action="skip next run", user=boss).count() == 2
+
+
+def test_the_policies_are_asked_for_and_stored(browser):
+    terms = {"overlap": "skip", "misfire": "all", "misfire_limit": "3", "jitter": "60"}
+    sent = {**WHEN, **{f"schedule-{name}": value for name, value in terms.items()}, "x": "1", "y": "2"}
+    assert browser.post(f"{ADD}?kind=add", sent).url == LIST
+    found = Schedule.objects.get()
+    assert (found.overlap, found.misfire, found.misfire_limit, found.jitter) == ("skip", "all", 3, 60)
+    answer = browser.post(change(found), {**sent, "schedule-jitter": "-1"})
+    assert answer.status_code == 422 and re.search(r'form-row errors field-jitter">', answer.text)
+
+
 def test_run_now_pause_and_resume_of_many(browser, boss):
     schedules = [make_schedule(boss, name) for name in ("One", "Two")]
     PeriodicTask.objects.filter(name="Two").update(kwargs='{"x": "seven"}')

@@ -1,15 +1,16 @@
 """Starting what is due: each slot once, whoever dies or races; what was missed; what was changed behind our back."""
 
 import json
+import time
 from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, OperationalError
 from django.utils import timezone
-from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from jobs.models import AuditEntry, Job, Schedule
-from jobs.schedules import fire
+from jobs.schedules import fire, scheduler
 from jobs.schedules.reckon import reckon_all, with_task
 from jobs.schedules.scheduler import Clock
 from tests.unit.api_client import make_user
@@ -242,6 +243,69 @@ def test_a_clock_fires_and_says_when_to_look_again():
     clock.leader.resign()
     other.tick()
     assert Job.objects.count() == 2
+
+
+def test_changes_take_effect_within_five_seconds_whoever_makes_them(monkeypatch):
+    clock, schedule = Clock(), make(every=7200)
+    clock.tick()
+    now = time.monotonic()
+    IntervalSchedule.objects.update(every=3600)  # no signal
+    PeriodicTask.objects.bulk_create(
+        [PeriodicTask(name="new", task="jobs.add", interval=schedule.task.interval, date_changed=timezone.now())]
+    )
+    clock.tick()
+    assert Schedule.objects.get(pk=schedule.pk).next_run_at == schedule.next_run_at
+    monkeypatch.setattr(scheduler.time, "monotonic", lambda: now + 5)
+    clock.tick()
+    for found in Schedule.objects.all():
+        assert found.next_run_at < timezone.now() + timedelta(hours=1)
+    IntervalSchedule.objects.update(every=60)
+    PeriodicTasks.update_changed()  # as django-celery-beat's manual has it: seen by the next turn
+    clock.tick()
+    assert Schedule.objects.get(pk=schedule.pk).next_run_at < timezone.now() + timedelta(minutes=1)
+
+
+def test_an_idle_turn_asks_sql_once_however_many_schedules_there_are(django_assert_num_queries):
+    clock = Clock()
+    make("one")
+    clock.tick()
+    with django_assert_num_queries(1):
+        assert 0 < clock.tick() <= 0.5
+    rule = IntervalSchedule.objects.create(every=60, period="hours")
+    PeriodicTask.objects.bulk_create(
+        PeriodicTask(name=f"{n}", task="jobs.add", interval=rule, date_changed=timezone.now()) for n in range(500)
+    )
+    PeriodicTasks.update_changed()
+    clock.tick()
+    assert Schedule.objects.filter(next_run_at__isnull=False).count() == 501
+    with django_assert_num_queries(1):
+        clock.tick()
+
+
+def test_many_due_runs_start_in_a_fixed_number_of_statements(django_assert_max_num_queries):
+    rule = IntervalSchedule.objects.create(every=60, period="hours")
+    PeriodicTask.objects.bulk_create(
+        PeriodicTask(name=f"{n}", task="jobs.add", kwargs='{"x": 1, "y": 2}', interval=rule,
+                     date_changed=timezone.now()) for n in range(fire.BATCH)
+    )  # fmt: skip
+    reckon_all()
+    slot = timezone.now()
+    Schedule.objects.update(slot=slot, next_run_at=slot)
+    with django_assert_max_num_queries(20):
+        assert fire.fire_due() == fire.BATCH
+    assert Job.objects.filter(slot=slot).values("schedule").distinct().count() == fire.BATCH
+    assert PeriodicTask.objects.filter(total_run_count=1, last_run_at=slot).count() == fire.BATCH
+
+
+def test_one_job_that_sql_refuses_keeps_no_other_from_starting():
+    first, second, third = make("first"), make("second"), make("third")
+    slot = due(second)
+    Job.objects.create(kind="add", title="there already", queue="io", schedule=second, slot=slot)
+    for schedule in (first, third):
+        due(schedule)
+    fire.fire_due()
+    assert [schedule.jobs.count() for schedule in (first, second, third)] == [1, 1, 1]
+    assert not Schedule.objects.filter(next_run_at__lte=timezone.now()).exists()
 
 
 def test_pausing_and_editing_leave_the_counts_to_the_scheduler():

@@ -31,7 +31,8 @@ def task(cron=None, *, zone="Europe/Berlin", every=None, period="minutes", clock
         "interval": SimpleNamespace(every=every, period=period) if every else None,
         "clocked": SimpleNamespace(clocked_time=clocked) if clocked else None,
         "solar": None, "enabled": True, "start_time": None, "expires": None, "one_off": False, "last_run_at": None,
-        "date_changed": NOW, "name": "Nightly", "task": "jobs.add", "crontab_id": None, "interval_id": None, "clocked_id": None,
+        "date_changed": NOW, "name": "Nightly", "task": "jobs.add", "crontab_id": None, "interval_id": None,
+        "clocked_id": None,
     }  # fmt: skip
     return SimpleNamespace(**{**values, **more})
 

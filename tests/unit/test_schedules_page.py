@@ -104,6 +104,59 @@ def test_run_now_pause_and_resume(browser, olga):
     assert browser.post(act, {"action": "run", "back": "https://evil.example/"}).url == "/schedules"
 
 
+def test_skip_next_and_do_not_skip(browser, olga):
+    schedule = make_schedule(olga)
+    slot = schedule.next_run_at
+    local = f"{slot.astimezone(schedule.task.crontab.timezone):%Y-%m-%d %H:%M}"
+    act = f"/schedules/{schedule.pk}/act"
+    page = browser.post(act, {"action": "skip"}, follow=True).text
+    assert f"skips the run of {local}" in page and f"Skips the run of {local}:00." in page
+    assert 'value="unskip"' in page and 'value="skip"' not in page
+    assert slot not in [
+        run.astimezone(slot.tzinfo) for run in browser.get(schedule.get_absolute_url()).context["outlook"].runs
+    ]
+    page = browser.post(act, {"action": "unskip", "back": schedule.get_absolute_url()}, follow=True)
+    assert 'value="skip"' in page.text and page.context["outlook"].runs[0] == slot
+    Schedule.objects.update(slot=None, next_run_at=None)
+    assert "No run is planned" in browser.post(act, {"action": "skip"}, follow=True).text
+
+
+def test_pause_until_is_a_time_of_the_schedules_zone_and_ends_by_itself_or_early(browser, olga):
+    schedule = make_schedule(olga)
+    act = f"/schedules/{schedule.pk}/act"
+    day = timezone.now() + timedelta(days=10)
+    page = browser.post(act, {"action": "pause-until", "until": f"{day:%Y-%m-%d}T02:00"}, follow=True).text
+    assert f"is paused until {day:%Y-%m-%d} 02:00, Europe/Berlin" in page
+    assert f"{day:%Y-%m-%d} 02:00:00</time>" in page and 'value="resume"' in page and 'value="pause"' not in page
+    schedule.refresh_from_db()
+    assert (
+        f"{schedule.next_run_at.astimezone(schedule.task.crontab.timezone):%Y-%m-%d %H:%M}" == f"{day:%Y-%m-%d} 02:30"
+    )
+    assert PeriodicTask.objects.get().enabled
+    browser.post(act, {"action": "resume"})
+    schedule.refresh_from_db()
+    assert schedule.paused_until is None and schedule.next_run_at < day
+
+
+@pytest.mark.parametrize(
+    ("until", "text"), [("", "Until when?"), ("soon", "Until when?"), ("2020-01-01T00:00", "has passed")]
+)
+def test_a_pause_until_no_time_is_refused(browser, olga, until, text):
+    schedule = make_schedule(olga)
+    page = browser.post(f"/schedules/{schedule.pk}/act", {"action": "pause-until", "until": until}, follow=True).text
+    assert text in page
+    schedule.refresh_from_db()
+    assert schedule.paused_until is None
+
+
+def test_a_run_that_is_held_back_and_those_left_out_are_told(browser, olga):
+    schedule = make_schedule(olga, overlap="queue")
+    Schedule.objects.update(held=timezone.now(), left_out=3)
+    for address in ("/schedules/", schedule.get_absolute_url()):
+        page = browser.get(address).text
+        assert "back until the former one has ended" in page and "still running: 3." in page
+
+
 def test_run_now_that_is_refused_says_why(browser, olga):
     schedule = make_schedule(olga)
     PeriodicTask.objects.update(kwargs='{"x": "seven"}')
@@ -163,6 +216,18 @@ def test_the_form_makes_a_schedule(browser, olga):
         ({"schedule-start": "2030-01-02T00:00", "schedule-end": "2030-01-01T00:00"}, "end", "before the start"),
         ({"schedule-start": "9999-12-31T23:59"}, "start", "2199"),
         ({"schedule-queue": "nosuch"}, "queue", "nosuch"),
+        ({"schedule-overlap": "maybe"}, "overlap", "maybe"),
+        ({"schedule-misfire": "some"}, "misfire", "some"),
+        ({"schedule-misfire_limit": "0"}, "misfire_limit", "greater than or equal to 1"),
+        ({"schedule-misfire_limit": "101"}, "misfire_limit", "less than or equal to 100"),
+        ({"schedule-jitter": "-1"}, "jitter", "greater than or equal to 0"),
+        ({"schedule-jitter": "86401"}, "jitter", "less than or equal to 86400"),
+        ({"schedule-paused_until": "2020-01-01T00:00"}, "paused_until", "has passed"),
+        (
+            {"schedule-paused_until": "2199-01-01T00:00", "schedule-end": "2100-01-01T00:00"},
+            "paused_until",
+            "no run left",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_at_its_field(browser, fields, name, text):
@@ -196,6 +261,27 @@ def test_editing_shows_and_keeps_what_is_stored(browser, olga):
     assert task.start_time.isoformat() == "2030-01-01T07:00:00+00:00"
     assert schedule.next_run_at == task.start_time + timedelta(hours=20)
     assert json.loads(task.kwargs)["x"] == 9.0
+
+
+def test_the_form_asks_in_order_and_keeps_what_it_stores(browser, olga):
+    until = f"{timezone.now() + timedelta(days=3):%Y-%m-%d}T07:00"
+    terms = {"overlap": "queue", "misfire": "all", "misfire_limit": "7", "jitter": "90", "paused_until": until}
+    sent = {**WHEN, **{f"schedule-{name}": value for name, value in terms.items()}, "x": "1", "y": "2"}
+    assert browser.post("/schedules/new?kind=add", sent).status_code == 302
+    schedule = Schedule.objects.get()
+    assert (schedule.overlap, schedule.misfire, schedule.misfire_limit, schedule.jitter) == ("queue", "all", 7, 90)
+    page = browser.get(f"/schedules/{schedule.pk}/edit").text
+    assert f'value="{until}"' in page
+    order = ["x", "schedule-rule", "schedule-timezone", "schedule-overlap", "schedule-misfire", "schedule-start",
+             "schedule-end"]  # fmt: skip
+    places = [page.index(f'name="{name}"') for name in order]
+    assert places == sorted(places)
+    before = schedule.next_run_at
+    browser.post(f"/schedules/{schedule.pk}/edit", {**sent, "schedule-description": "a note"})
+    schedule.refresh_from_db()
+    assert (schedule.next_run_at, schedule.jitter, schedule.overlap) == (before, 90, "queue")
+    page = browser.get(schedule.get_absolute_url()).text
+    assert "hold one run back until it has ended" in page and "make up for all, up to a limit: 7" in page
 
 
 def test_a_shared_rule_is_not_changed_for_others(browser, olga):
