@@ -12,6 +12,8 @@ from jobs.core.limits import Rate
 from jobs.core.retry import NO_RETRY, Retry
 
 POOLS = ("io", "cpu")
+#: [s] between the soft limit, which the kind may clean up after, and the hard one.
+HARD_AFTER_SOFT = 10.0
 #: The step that the progress of a paused job tells, once its worker has seen to it.
 PAUSED_STEP = "paused"
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -134,6 +136,11 @@ class Kind:
     def is_limited(cls) -> bool:
         """Whether its jobs wait for dispatch to let them in."""
         return cls.max_running is not None or cls.rate is not None
+
+    @classmethod
+    def time_limits(cls) -> tuple[float | None, float | None]:
+        """[s] (hard, soft), as Celery takes them; None: no limit."""
+        return (None, None) if cls.time_limit is None else (cls.time_limit + HARD_AFTER_SOFT, cls.time_limit)
 
     @classmethod
     def unique_key(cls, params: Mapping[str, Any]) -> str | None:

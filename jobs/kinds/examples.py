@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from celery import chain, chord, group
 from django import forms
 
 from jobs.core.errors import PermanentError
@@ -127,6 +128,46 @@ class Compute(Kind):
             if number % 50 == 0:
                 ctx.progress(number, root, "sieved")
         return {"summary": f"{sum(sieve):,} primes below {below:,}.", "primes": sum(sieve)}
+
+
+class Canvas(Kind):
+    """Start tasks that Celery's own canvas ties, as code does: they show up as a workflow."""
+
+    slug, label, pool, order = "canvas", "Celery chain, group, chord", "io", 270
+
+    class Form(forms.Form):
+        tie = forms.ChoiceField(
+            label="Tied as",
+            choices=[
+                ("chain", "Chain: each with the result of the one before"),
+                ("group", "Group: side by side"),
+                ("chord", "Chord: side by side, then one with all results"),
+                ("nested", "All of them, one within the other"),
+            ],
+        )
+        pause = forms.FloatField(label="Pause in each task [s]", initial=1.0, min_value=0, max_value=60)
+
+    @classmethod
+    def title(cls, params: Any) -> str:
+        return f"Celery {params['tie']}" if params["tie"] != "nested" else "Celery chain with a chord"
+
+    def run(self, params: dict[str, Any], ctx: Context) -> Any:
+        from jobs.tasks import add, multiply, total
+
+        wait = {"pause": params["pause"]}
+        squares = group(multiply.s(number, number, **wait) for number in (1, 2, 3))
+        canvas = {
+            "chain": chain(add.s(2, 3, **wait), multiply.s(4, **wait), add.s(1, **wait)),
+            "group": squares,
+            "chord": chord(squares, total.s(**wait)),
+            "nested": chain(add.s(2, 3, **wait), group(multiply.s(10, **wait), add.s(10, **wait)), total.s(**wait)),
+        }[params["tie"]]
+        ctx.log(repr(canvas))
+        # Started and left alone: a task that waited for others would keep a place in its worker from them.
+        first = canvas.apply_async()
+        while first.parent:
+            first = first.parent
+        return {"summary": "Started. The page Workflows shows how it goes on.", "workflow": first.id}
 
 
 class Hog(Kind):

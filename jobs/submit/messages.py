@@ -2,14 +2,10 @@
 
 from typing import Any
 
-from jobs.core.kind import Kind
 from jobs.core.registry import get_kind, task_name
 from jobs.foreign.task import call_of
 from jobs.models import Job
 from jobs.wire.publish import Message
-
-#: [s] between the soft limit, which the kind may clean up after, and the hard one.
-HARD_AFTER_SOFT = 10.0
 
 
 def message_for(job: Job, owner_name: str = "") -> Message:
@@ -33,7 +29,7 @@ def message_for(job: Job, owner_name: str = "") -> Message:
         kind=job.kind,
         max_attempts=job.max_attempts,
         first_attempt=job.first_attempt,
-        time_limits=_limits(kind),
+        time_limits=kind.time_limits() if kind else (None, None),
     )
 
 
@@ -44,9 +40,3 @@ def _call(job: Job) -> tuple[list[Any], dict[str, Any]]:
     except ValueError:
         # SECRET_KEY has changed: the task fails with what it gets, where an error here would hold up all others.
         return job.params.get("args", []), job.params.get("kwargs", {})
-
-
-def _limits(kind: type[Kind] | None) -> tuple[float | None, float | None]:
-    if kind is None or kind.time_limit is None:
-        return None, None
-    return kind.time_limit + HARD_AFTER_SOFT, kind.time_limit

@@ -32,6 +32,8 @@ class Execution:
     owner_name: str = ""
     max_attempts: int = 1
     first_attempt: int = 1
+    #: Celery code sent it: what is to follow it is in its message, and known to Celery alone.
+    foreign: bool = False
     started: float = field(default_factory=time.time)
     cpu_started: float = field(default_factory=time.process_time)
     #: What interrupts it: a greenlet, or a thread's ident.

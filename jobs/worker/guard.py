@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, TaskRevokedError
 from kombu.utils import json as kombu_json
 
 from jobs.core.errors import Cancelled
 from jobs.core.redaction import masked
+from jobs.core.states import State
 from jobs.wire.connection import UNREACHABLE
 from jobs.worker import canvas, logs, report
 from jobs.worker.execution import Execution, Superseded, attempt_of, enter, leave, process
@@ -47,6 +48,8 @@ def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
             return _limited(task, request, lambda: run(*args, **kwargs))
         except Cancelled:
             report.revoked(execution)
+            if request.chord:  # its body is told, as where Celery itself revokes
+                task.backend.on_chord_part_return(request, State.REVOKED, TaskRevokedError("cancelled"))
             raise Ignore("cancelled") from None
         except Superseded:
             log.warning("%s, attempt %d, is another worker's: ended here", execution.job, execution.attempt)
@@ -70,6 +73,7 @@ def _claim(task: Any, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         owner_name=policy.get("owner", ""),
         max_attempts=policy.get("max", (task.max_retries or 0) + 1),
         first_attempt=policy.get("first", 1),
+        foreign=foreign,
         runner=runner(),
     )
     meta = _foreign_meta(task, request, args, kwargs) if foreign else {}

@@ -5,7 +5,7 @@ import time
 import traceback
 from typing import Any
 
-from celery import shared_task
+from celery import current_task, shared_task
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
 from jobs.core.kind import Kind
@@ -22,11 +22,19 @@ from jobs.worker.execution import Execution, HandedOver, current
 def register() -> None:
     """Make a task of every kind. Called by `jobs.tasks`, which Celery finds by itself."""
     for slug, kind in all_kinds().items():
-        shared_task(name=task_name(slug), acks_late=True, max_retries=None)(_body(kind))
+        hard, soft = kind.time_limits()
+        shared_task(
+            name=task_name(slug), queue=kind.pool, acks_late=True, max_retries=kind.retry.attempts - 1,
+            time_limit=hard, soft_time_limit=soft,
+        )(_body(kind))  # fmt: skip
 
 
 def _body(kind: type[Kind]) -> Any:
-    def run(**params: Any) -> Any:
+    def run(*results: Any, **params: Any) -> Any:
+        if results:
+            raise TypeError(
+                f"{kind.slug} takes its parameters by name: in a chain, .si() leaves out the result before it"
+            )
         execution = current()
         if execution is None:
             raise RuntimeError(f"{kind.slug} runs inside a worker; submit it with jobs.submit")
@@ -42,6 +50,9 @@ def _body(kind: type[Kind]) -> Any:
             delay = kind.retry.delay_after(error, execution.attempt - execution.first_attempt + 1)
             if delay is None:
                 raise
+            if execution.foreign:
+                # Sent on by Celery with all that is to follow; dispatch would send the task alone (LINE 6, 10).
+                raise current_task.retry(exc=error, countdown=delay, throw=False) from error
             _retry_later(execution, error, delay)
             raise Ignore(f"another attempt in {delay:.0f} s") from error
         finally:

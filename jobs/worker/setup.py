@@ -5,9 +5,10 @@ import signal
 import time
 from typing import Any
 
-from celery import Celery, bootsteps, signals
+from celery import Celery, bootsteps, current_task, signals
 from django.conf import settings
 
+from jobs.wire.publish import POLICY_HEADER, USER_HEADER
 from jobs.worker import guard, interrupt, lease, logs
 from jobs.worker.connections import ShareConnections
 from jobs.worker.execution import process, running
@@ -33,6 +34,16 @@ def install() -> None:
     signals.worker_process_init.connect(_on_child, weak=False, dispatch_uid="jobsite")
     signals.worker_process_shutdown.connect(_on_child_end, weak=False, dispatch_uid="jobsite")
     signals.worker_shutdown.connect(_on_end, weak=False, dispatch_uid="jobsite")
+    signals.before_task_publish.connect(_pass_on_owner, weak=False, dispatch_uid="jobsite")
+
+
+def _pass_on_owner(headers: dict[str, Any], **_: Any) -> None:
+    """What a task starts is its owner's too, also once its body has ended: Celery sends on chains and chords then."""
+    if not current_task or not (user := getattr(current_task.request, USER_HEADER, None)):
+        return
+    headers.setdefault(USER_HEADER, user)
+    policy = getattr(current_task.request, POLICY_HEADER, None) or {}
+    headers.setdefault(POLICY_HEADER, {"owner": policy.get("owner", "")})
 
 
 def _add_steps(sender: str, instance: Any, **_: Any) -> None:
