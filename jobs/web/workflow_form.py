@@ -15,7 +15,7 @@ from jobs.core.access import is_operator, may_submit
 from jobs.core.errors import Refused
 from jobs.core.fields import SecretField, TrialField, UploadField
 from jobs.core.kind import Kind
-from jobs.core.redaction import encrypt, opened
+from jobs.core.redaction import decrypt, encrypt, opened
 from jobs.core.registry import get_kind
 from jobs.foreign.task import ForeignTask, task_named
 from jobs.models import Artifact
@@ -140,7 +140,7 @@ class FormStep:
             if isinstance(each, UploadField):
                 yield name, self._files(name)
             elif isinstance(each, SecretField):
-                yield name, _sent(self.form, name) or self.secrets.get(name, "")
+                yield name, _sent(self.form, name) or self.secrets[name]
             elif not isinstance(each, TrialField):
                 yield name, _sent(self.form, name)
 
@@ -152,7 +152,10 @@ class FormStep:
 
     def _call(self) -> dict[str, Any]:
         """The call of a task: what ${…} stands for is of any type, so that its field takes any text."""
-        form = type(self.form)(self.form.data, prefix=self.form.prefix)
+        data = self.form.data.copy()  # type: ignore[attr-defined]
+        for name, secret in self.secrets.items():
+            data[self.form.add_prefix(name)] = decrypt(secret) if secret else ""
+        form = plain_spoken(type(self.form)(data, prefix=self.form.prefix))
         for name, each in form.fields.items():
             if next(expressions(_sent(self.form, name)), None) is not None:
                 form.fields[name] = forms.CharField(required=each.required)
@@ -266,6 +269,7 @@ class Builder:
 
 
 def unchecked(form: forms.Form) -> None:
+    """Of a form that was sent, as if nothing were wrong with it."""
     form._errors, form.cleaned_data = ErrorDict(), {}  # type: ignore[attr-defined]
 
 
@@ -276,14 +280,16 @@ def empty() -> Builder:
 def built(request: HttpRequest, keep_files: bool = True) -> Builder:
     """What was sent. keep_files: store the files that came along, which a mere look at the form leaves."""
     steps: list[FormStep] = []
-    for number in request.POST.getlist("step")[:MOST_STEPS]:
-        if (
-            number.isascii()
-            and number.isdigit()
-            and (target := target_of(request.POST.get(f"s{number}-of", ""), request.user))
-        ):
+    for number in dict.fromkeys(request.POST.getlist("step")[:MOST_STEPS]):
+        target = target_of(request.POST.get(f"s{number}-of", ""), request.user)
+        if target and is_number(number):
             steps.append(_step(request, int(number), target, not steps, keep_files))
     return Builder(Whole(request.POST, prefix="workflow"), steps)
+
+
+def is_number(text: str) -> bool:
+    """Whether it may be a step's."""
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def target_of(of: str, user: Any) -> type[Kind] | ForeignTask | None:
@@ -305,10 +311,18 @@ def _step(request: HttpRequest, number: int, target: Any, is_first: bool, keep_f
         html_name = form.add_prefix(name)
         if isinstance(each, UploadField):
             _take_files(request, step, name, each, keep_files)
-        elif isinstance(each, SecretField) and isinstance(target, type):
-            clear, before = data.get(html_name), data.get(f"{html_name}__secret", "")
-            step.secrets[name] = encrypt(clear) if clear else before if before.startswith("encrypted:") else ""
+        elif isinstance(each, SecretField):
+            clear = data.get(html_name)
+            step.secrets[name] = encrypt(clear) if clear else _ours(data.get(f"{html_name}__secret", ""))
     return step
+
+
+def _ours(secret: str) -> str:
+    """Ciphertext that this form sent along earlier; "" for anything else."""
+    try:
+        return secret if decrypt(secret) else ""
+    except ValueError:
+        return ""
 
 
 def _take_files(request: HttpRequest, step: FormStep, name: str, each: UploadField, keep_files: bool) -> None:

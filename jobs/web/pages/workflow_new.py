@@ -22,7 +22,7 @@ from jobs.web import uploads
 from jobs.web.forms import dressed, kept_name, sections
 from jobs.web.pages.rows import Row
 from jobs.web.pages.workflow_graph import Drawing, boxes_of, draw
-from jobs.web.workflow_form import MOST_STEPS, Builder, FormStep, built, empty, target_of
+from jobs.web.workflow_form import MOST_STEPS, Builder, FormStep, built, empty, is_number, target_of
 from jobs.workflows.build import submit_workflow
 from jobs.workflows.outlook import Graph
 from jobs.workflows.ready import ready_for
@@ -69,7 +69,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     """Store files of a step as they are chosen."""
     target = target_of(request.GET.get("of", ""), request.user)
     number = request.GET.get("step", "")
-    if target is None or not (number.isascii() and number.isdigit()):
+    if target is None or not is_number(number):
         raise Http404("No such step")
     return uploads.answer(request, target.Form(prefix=f"s{number}-p"))
 
