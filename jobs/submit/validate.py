@@ -1,7 +1,7 @@
 """From what somebody sent to parameters that a worker can trust, through the kind's own Form."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -80,23 +80,24 @@ def _text(value: Any) -> str:
 
 def _add_stored_files(given: "MultiValueDict[str, Any]", name: str, value: Any, user: Any) -> None:
     """Files named by their artifact's id (or by the reference that holds it), where the user may see them."""
-    for item in value if isinstance(value, list | tuple) else [value]:
-        if item in (None, ""):
-            continue
-        artifact = next((row for row in _rows_of(item) if _may_use(user, row)), None)
+    items = [item for item in (value if isinstance(value, list | tuple) else [value]) if item not in (None, "")]
+    rows = Artifact.objects.select_related("job").only("name", "size", "path", "owner", "job__owner")
+    by_id = rows.in_bulk({_id_of(item) for item in items}) if items else {}
+    for item in items:
+        artifact = by_id.get(_id_of(item))
+        if artifact is None or not _may_use(user, artifact):
+            # Another row of the same file may do: reruns outlive the job that it came with.
+            path = item.get("path") if isinstance(item, Mapping) else ""
+            same = rows.filter(path=str(path)[:500]) if path else []
+            artifact = next((row for row in same if _may_use(user, row)), None)
         if artifact is None:
             named = item.get("artifact") if isinstance(item, Mapping) else item
             raise Refused({name: [f"No stored file {named!r}. Upload one, or name an artifact of a job of yours."]})
         given.appendlist(name, FileRef(artifact.id, artifact.name, artifact.size, artifact.path))
 
 
-def _rows_of(item: Any) -> Iterator[Artifact]:
-    """The row that an id names; of a reference also those of the same file: reruns outlive the job it came with."""
-    rows = Artifact.objects.select_related("job")
-    artifact_id = item.get("artifact") if isinstance(item, Mapping) else item
-    yield from rows.filter(id=str(artifact_id)[:32])
-    if isinstance(item, Mapping) and item.get("path"):
-        yield from rows.filter(path=str(item["path"])[:500])
+def _id_of(item: Any) -> str:
+    return str(item.get("artifact") if isinstance(item, Mapping) else item)[:32]
 
 
 def _may_use(user: Any, artifact: Artifact) -> bool:

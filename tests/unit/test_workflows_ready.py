@@ -15,6 +15,7 @@ from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
+from jobs.core.errors import Refused
 from jobs.core.fields import size_in_words
 from jobs.core.registry import get_kind
 from jobs.models import Artifact, Job, Workflow
@@ -189,6 +190,17 @@ def test_feeds_end_with_a_report_that_is_attached_to_a_mail(lena, hands, server)
     assert attached["name"] == "week-47.pdf"
     assert storages["jobs"].open(attached["path"]).read(5) == b"%PDF-"
     assert mail.params["to"] == ["ann@example.org", "bob@example.org"]
+
+
+def test_thousands_of_stored_files_are_looked_up_together(lena, users, django_assert_max_num_queries):  # noqa: F811
+    stored = [Artifact(name=f"{n}.jpg", size=1, path=f"x/{n}", owner=lena) for n in range(2000)]
+    stored[0].owner = users["bob"]
+    Artifact.objects.bulk_create(stored)
+    with django_assert_max_num_queries(6):
+        form = bind(get_kind("pack"), {"files": [artifact.id for artifact in stored[1:]]}, None, lena)
+        assert [file.name for file in form.files.getlist("files")] == [f"{n}.jpg" for n in range(1, 2000)]
+    with pytest.raises(Refused, match=f"No stored file '{stored[0].id}'"):
+        bind(get_kind("pack"), {"files": [artifact.id for artifact in stored]}, None, lena)
 
 
 # --- the page ---------------------------------------------------------------------------------------
