@@ -6,6 +6,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from django.db.models import Max
+
 from jobs.core.states import FINAL, UNFINISHED, State
 from jobs.models import Edge, Job, Workflow
 from jobs.models.workflow import workflow_counts
@@ -21,6 +23,8 @@ class Outlook:
 
     workflow: Workflow
     counts: dict[str, int] = field(default_factory=dict)
+    #: When the last job ended; None while one moves.
+    finished_at: datetime | None = None
 
     @property
     def total(self) -> int:
@@ -44,14 +48,6 @@ class Outlook:
                 return state
         return State.SUCCESS if self.total else State.PENDING
 
-    @cached_property
-    def finished_at(self) -> datetime | None:
-        """When the last job ended; None while one moves."""
-        if self.state not in FINAL:
-            return None
-        jobs = Job.objects.filter(workflow=self.workflow).exclude(finished_at=None)
-        return jobs.order_by("-finished_at").values_list("finished_at", flat=True).first()
-
     @property
     def can_retry(self) -> bool:
         """Roughly: steer.retry decides."""
@@ -61,7 +57,12 @@ class Outlook:
 def outlooks(workflows: Iterable[Workflow]) -> list[Outlook]:
     rows = list(workflows)
     counts = workflow_counts([row.pk for row in rows])
-    return [Outlook(row, counts[row.pk]) for row in rows]
+    found = [Outlook(row, counts[row.pk]) for row in rows]
+    at_rest = {outlook.workflow.pk: outlook for outlook in found if outlook.state in FINAL}
+    ends: Any = Job.objects.filter(workflow__in=list(at_rest)).order_by().values_list("workflow_id")
+    for key, finished_at in ends.annotate(last=Max("finished_at")):
+        at_rest[key].finished_at = finished_at
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
-// The pages Workflows and Workflow: changes of jobs gather for 250 ms, then what moves is asked for again, at most
-// once a second; while something moves also without a change, since a step that is skipped tells of none.
+// The pages Workflows and Workflow: changes of jobs gather for 250 ms, then what moves is asked for again, not
+// twice within 750 ms; while something moves also without a change, since a step that is skipped tells of none.
 import { fetchFragment, morph } from "./morph.js";
 import { onJobs, onReset } from "./live.js";
 import "./opened.js";
@@ -7,34 +7,45 @@ import { isTyping, singleKeysOn } from "./keys.js";
 import { duration, tick } from "./times.js";
 
 const GATHER = 250; // [ms]
-const PAUSE = 1000; // [ms]
+const PAUSE = 750; // [ms]
 const POLL = 2000; // [ms]
 const box = document.querySelector("[data-workflow], [data-workflows]");
 const isList = box.hasAttribute("data-workflows");
 let planned = 0;
+let asking = false;
+let again = false;
 let fetchedAt = 0;
+let pause = PAUSE; // after an answer; longer where a workflow is so large that the answer takes its time
 
 const inside = () => box.querySelector("[data-live]");
 
 function plan() {
-  const rested = Date.now() - fetchedAt;
-  planned ||= setTimeout(refresh, Math.max(GATHER, PAUSE - rested));
+  if (asking) again = true;
+  else planned ||= setTimeout(refresh, Math.max(GATHER, fetchedAt + pause - Date.now()));
 }
 
 async function refresh() {
-  const old = inside();
-  if (!old) {
-    planned = 0;
-    return;
-  }
-  const body = await fetchFragment(old.dataset.url, isList ? (rows) => `<table><tbody>${rows}</tbody></table>` : undefined);
   planned = 0;
+  const old = inside();
+  if (!old) return;
+  asking = true;
+  const askedAt = Date.now();
+  show(old, await fetchFragment(old.dataset.url, isList ? (rows) => `<table><tbody>${rows}</tbody></table>` : undefined));
   fetchedAt = Date.now();
+  pause = Math.max(PAUSE, 5 * (fetchedAt - askedAt));
+  asking = false;
+  if (again) {
+    again = false;
+    plan();
+  }
+}
+
+function show(old, body) {
   const fresh = body?.querySelector(isList ? "tbody" : "[data-live]");
   if (!fresh) return;
   if (isList) for (const { name, value } of old.attributes) fresh.setAttribute(name, value);
+  else document.title = fresh.dataset.title;
   morph(old, fresh);
-  if (!isList) document.title = fresh.dataset.title;
   tick(box);
 }
 

@@ -6,6 +6,7 @@ from itertools import chain, pairwise
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from jobs.core.errors import Refused
 from jobs.core.states import State
@@ -87,6 +88,18 @@ class TestList:
         assert len(set(chain.from_iterable(pages))) == len(names)
         newer = re.findall(r'rel="prev" href="([^"]+)"', html)[0]
         assert re.findall(r"W\d{3}", client.get(newer).text) == pages[1]
+
+    def test_the_cost_does_not_grow_with_the_rows(self, client, alice):  # noqa: F811
+        client.force_login(alice)
+        counts = []
+        for _ in range(2):
+            for _ in range(5):
+                submit_workflow({"chain": [add("One"), add("Two")]}, user=alice)
+            end(Job.objects.all(), finished_at=timezone.now())
+            with CaptureQueriesContext(connection) as queries:
+                assert "0.0 s" in client.get("/workflows/rows").text
+            counts.append(len(queries))
+        assert counts[0] == counts[1]
 
     @pytest.mark.parametrize("cursor", ["x", "é", "b3guYQ", "eDEuYQ"])
     def test_a_wrong_cursor_begins_at_the_newest(self, client, alice, cursor):  # noqa: F811
@@ -225,7 +238,7 @@ class TestPage:
         first, second = workflow.jobs.order_by("seq")
         end(workflow.jobs.filter(pk=first.pk))
         html = show(client, olga, workflow, "/live")
-        assert f'data-ids="{second.id}"' in html and "data-final" not in html and "<html" not in html
+        assert f'data-ids="{second.id} {first.id}"' in html and "data-final" not in html and "<html" not in html
         end(workflow.jobs.all())
         assert "data-final" in show(client, olga, workflow, "/live")
 

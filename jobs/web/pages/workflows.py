@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -101,7 +102,10 @@ def _seen(request: HttpRequest, found: Workflow) -> dict[str, Any]:
     moving = [job for job in graph.jobs if not job.is_final][:FOLLOWED]
     over = overlay(moving)
     rows = {job.pk: Row(job, over.get(job)) for job in graph.jobs}
-    outlook = Outlook(found, dict(Counter(job.state for job in graph.jobs)))
+    ended = [job.finished_at for job in graph.jobs if job.finished_at]
+    outlook = Outlook(
+        found, dict(Counter(job.state for job in graph.jobs)), None if moving else max(ended, default=None)
+    )
     boxes = boxes_of(graph, rows)
     failed = _errors(rows.values())
     wished = [job.is_cancelling for job in graph.jobs if job.state in UNFINISHED]
@@ -117,12 +121,13 @@ def _seen(request: HttpRequest, found: Workflow) -> dict[str, Any]:
         "boxes": [_shown(box, asked) for box in boxes],
         "drawing": draw(boxes),
         "is_cut": len(graph.jobs) >= MAX_STEPS,
-        "ids": " ".join(job.id for job in moving),
+        # Also those that have ended: somebody may retry them.
+        "ids": " ".join(job.id for job in sorted(graph.jobs, key=lambda job: job.is_final)[:FOLLOWED]),
         "recorded": not moving,
         "reachable": over.reachable,
         "operator": is_operator(request.user),
         "page_title": _page_title(outlook, parts),
-        "live_url": reverse("workflow-live", args=[found.pk]) + (f"?group={asked}" if asked else ""),
+        "live_url": reverse("workflow-live", args=[found.pk]) + (f"?{urlencode({'group': asked})}" if asked else ""),
     }
 
 
