@@ -1,4 +1,9 @@
+from typing import Any
+
 from django.db import models
+from django.db.models import Count, Exists, OuterRef
+
+from jobs.core.states import State
 
 
 class CanvasLink(models.Model):
@@ -17,3 +22,15 @@ class CanvasLink(models.Model):
 
     def __str__(self) -> str:
         return f"{self.before_id} → {self.after}"
+
+
+def awaited(workflows: list[str]) -> dict[str, int]:
+    """{workflow: number of tasks that are known to follow and may still start}: those with no failure before them."""
+    from jobs.models.workflow import Workflow
+
+    canvas = list(Workflow.objects.filter(pk__in=workflows, is_canvas=True).values_list("pk", flat=True))
+    if not canvas:
+        return {}
+    stopped = CanvasLink.objects.filter(after=OuterRef("after"), before__state__in=[State.FAILURE, State.REVOKED])
+    links: Any = CanvasLink.objects.filter(~Exists(stopped), before__workflow__in=canvas).order_by()
+    return dict(links.values_list("before__workflow").annotate(number=Count("after", distinct=True)))

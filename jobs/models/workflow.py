@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from jobs.core.states import State
 from jobs.models.job import Via, new_id
 
 
@@ -92,11 +93,14 @@ class Edge(models.Model):
 
 
 def workflow_counts(ids: list[str]) -> dict[str, dict[str, int]]:
-    """{workflow: {state: number of its jobs}}, from one index."""
+    """{workflow: {state: number of its jobs}}, from one index; as PENDING also tasks that Celery has yet to start."""
+    from jobs.models.canvas import awaited
     from jobs.models.job import Job
 
     found: dict[str, dict[str, int]] = {key: {} for key in ids}
     rows: Any = Job.objects.filter(workflow__in=ids).order_by().values_list("workflow_id", "state")
     for key, state, number in rows.annotate(number=models.Count("seq")):
         found[key][state] = number
+    for key, number in awaited(ids).items():
+        found[key][State.PENDING] = found[key].get(State.PENDING, 0) + number
     return found

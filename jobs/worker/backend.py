@@ -95,6 +95,8 @@ class Backend(RedisBackend):
         fields: dict[str, Any] = {"task": get("task"), **(get("jobsite_usage") or {})}
         if request is not None and get("jobsite_attempt") is None:
             fields["foreign"] = True
+            if name == State.REVOKED:  # perhaps before any worker claimed it
+                fields["parent"] = get("parent_id")
         if name == State.SUCCESS:
             fields["result"] = cut(self._json(encoded))
             fields["children"] = [str(child) for child in (self.current_task_children(request) or [])][:100]

@@ -69,6 +69,12 @@ def test_what_a_failure_or_a_cancel_leaves_out_never_appears_and_celery_says_why
         assert sorted(job.state for job in settled(result.parent.id, 2)) == sorted(["SUCCESS", state])
 
 
+def test_a_step_that_celery_revokes_before_it_starts_is_there_as_revoked(stack):
+    result = chain(add.s(1, 1), add.s(1).set(expires=0), add.s(1)).apply_async()
+    jobs = settled(result.parent.parent.id, 2)
+    assert [job.state for job in jobs] == ["SUCCESS", "REVOKED"] and edges(jobs) == {(0, 1)}
+
+
 def test_a_kind_takes_no_result_by_position_and_says_what_to_do(stack):
     result = chain(add.s(1, 2), signature("jobs.add", kwargs={"x": 1})).apply_async()
     with pytest.raises(TypeError, match=r"add takes its parameters by name: .*\.si\(\)"):

@@ -10,6 +10,7 @@ from jobs.core.states import State
 from jobs.keeper.record import record
 from jobs.models import CanvasLink, Edge, Job, Workflow
 from jobs.models.forget import forget_jobs
+from jobs.models.workflow import workflow_counts
 from jobs.wire.events import Event
 from tests.unit.canvas_running import call, fail, run, say
 
@@ -107,12 +108,22 @@ def test_what_runs_now_is_drawn_before_the_rest_has_started():
     assert dict(Job.objects.values_list("id", "state")) == {told[0].job: "SUCCESS", told[2].job: "STARTED"}
 
 
+def test_between_two_of_its_tasks_it_has_not_ended():
+    told, _ = run(chain(group(s("a"), s("b")), s("c")))
+    flow = told[0].fields["canvas"]["in"]
+    record(told[:4])
+    assert workflow_counts([flow]) == {flow: {"SUCCESS": 2, "PENDING": 1}}
+    record(told[4:])
+    assert workflow_counts([flow]) == {flow: {"SUCCESS": 3}}
+
+
 def test_what_a_failure_leaves_out_is_not_invented():
     told, names = run(chain(s("a"), fail.si("b"), s("c")))
     record(told)
     edges, within = drawn(names)
     assert edges == {"a>b"} and [*within.values()] == [{"a", "b"}]
     assert CanvasLink.objects.count() == 1  # b would have been followed
+    assert workflow_counts([told[0].job]) == {told[0].job: {"SUCCESS": 1, "FAILURE": 1}}
     forget_jobs(Job.objects.values_list("seq", flat=True))
     assert not CanvasLink.objects.exists() and not Workflow.objects.exists()
 
@@ -122,6 +133,7 @@ def test_a_chord_whose_header_fails_is_one_workflow_all_the_same():
     record(told)
     edges, within = drawn(names)
     assert edges == {"a>b"} and [*within.values()] == [{"a", "b", "c"}]
+    assert [*workflow_counts([*within]).values()] == [{"SUCCESS": 2, "FAILURE": 1}]
 
 
 def test_tasks_that_nothing_ties_belong_to_no_workflow():
