@@ -118,14 +118,17 @@ class FormStep:
         return bool(self.form.errors or self.options.errors)
 
     def spec(self) -> dict[str, Any]:
-        """As workflows/spec.py reads it. Raises Refused for arguments that no task could be sent."""
+        """As workflows/spec.py reads it. Raises Refused for what cannot be stored or sent."""
         data = self.options.cleaned_data
         step: dict[str, Any] = {"title": data["title"], "priority": data["priority"]}
         if not self.is_first:
             step |= {"each": self._each(), "needs": data["needs"]}
         if isinstance(self.target, ForeignTask):
             return {"task": self.target.name, "immutable": True, **self._call(), **step}
-        return {"kind": self.target.slug, "params": dict(self._params()), **step}
+        params = dict(self._params())
+        if nul := [name for name, value in params.items() if "\0" in str(value)]:
+            raise Refused({name: ["Null characters are not allowed."] for name in nul})
+        return {"kind": self.target.slug, "params": params, **step}
 
     def _each(self) -> str:
         """${…} of the list that it is run for; "": once."""

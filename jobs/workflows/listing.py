@@ -68,7 +68,7 @@ def _parse(token: str) -> tuple[bool, datetime, str]:
     try:
         padded = token.encode("ascii") + b"=" * (-len(token) % 4)
         micros, _, key = base64.b64decode(padded, b"-_", validate=True).decode().partition(".")
-        if micros[0] not in "no":
+        if micros[0] not in "no" or "\0" in key:
             raise ValueError(token)
         return micros[0] == "n", _EPOCH + timedelta(microseconds=int(micros[1:])), key
     except (ValueError, IndexError, OverflowError, binascii.Error):

@@ -245,6 +245,13 @@ class TestSubmitted:
         urls = {page.client.post(URL, data).url for _ in range(2)}
         assert urls == {Workflow.objects.get().get_absolute_url()}
 
+    def test_sent_again_with_other_values_it_is_another_or_none(self, page):
+        page.add("kind:add")
+        data = page.data
+        page.client.post(URL, data)
+        answer = page.client.post(URL, {**data, "s1-p-x": "9"})
+        assert answer.status_code == 422 and "sent before with other values" in answer.text
+
     def test_tasks_that_are_no_kinds_for_operators(self, client, olga):  # noqa: F811
         client.force_login(olga)
         page = Page(client)
@@ -282,6 +289,12 @@ class TestErrors:
     def test_of_the_first_step_that_has_none_before_it(self, page):
         page.add("kind:test-parcel").send({"s1-p-text": "See ${link}"})
         assert "none comes before this one" in page.html
+
+    @pytest.mark.parametrize("text", ["a\0b", "${result}\0"])
+    def test_of_what_no_database_keeps(self, page, text):
+        page.add("kind:add").add("kind:test-parcel").send({"s2-p-text": text})
+        assert page.answer.status_code == 422
+        assert "Null characters are not allowed." in page.html.split('id="id_s2-p-text_error"')[1].split("</div>")[0]
 
     def test_of_the_whole(self, page):
         page.add("kind:add").send({"workflow-start": "later", "workflow-due_at": ""})

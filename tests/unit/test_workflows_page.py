@@ -101,7 +101,7 @@ class TestList:
             counts.append(len(queries))
         assert counts[0] == counts[1]
 
-    @pytest.mark.parametrize("cursor", ["x", "é", "b3guYQ", "eDEuYQ"])
+    @pytest.mark.parametrize("cursor", ["x", "é", "b3guYQ", "eDEuYQ", "bzEuYQA"])
     def test_a_wrong_cursor_begins_at_the_newest(self, client, alice, cursor):  # noqa: F811
         with pytest.raises(Refused):
             listing.page(alice, cursor)

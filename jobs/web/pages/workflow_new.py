@@ -17,7 +17,7 @@ from jobs.core.errors import Conflict, OverQuota, Refused
 from jobs.core.fields import SecretField, UploadField
 from jobs.core.registry import kinds_for
 from jobs.foreign.task import all_tasks
-from jobs.models import Job
+from jobs.models import Job, Workflow
 from jobs.web import uploads
 from jobs.web.forms import dressed, kept_name, sections
 from jobs.web.pages.rows import Row
@@ -40,13 +40,15 @@ def build(request: HttpRequest) -> HttpResponse:
         builder.leave_unchecked()
         return _page(request, builder, _change(request, builder))
     if builder.is_valid():
+        key = request.POST.get("key", "")[:64] or None
         try:
-            key = request.POST.get("key", "")[:64] or None
             workflow = submit_workflow(builder.spec(), user=request.user, via="form", idempotency_key=key)
         except Refused as refused:
             builder.show(refused.errors)
         except Conflict as conflict:
-            builder.whole.add_error(None, str(conflict))
+            sent = key and Workflow.objects.filter(owner=request.user.pk, idempotency_key=key).exists()
+            again = "This form was sent before with other values. Send it again to make another workflow."
+            builder.whole.add_error(None, again if sent else str(conflict))
         except OverQuota as over:
             builder.whole.add_error(None, str(over))
         else:
