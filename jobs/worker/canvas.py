@@ -29,7 +29,7 @@ def told(request: Any, task: str) -> dict[str, Any]:
     if request.chord:
         next_ids += islice(_first_ids(request.chord), _MOST_OF_EACH)
     all_after = [*reversed(chain), *callbacks, *([request.chord] if request.chord else [])]
-    names = dict.fromkeys([task, *islice((name for each in all_after for name in _names(each)), _LOOKED_AT)])
+    names = dict.fromkeys([task, *islice((one["task"] for each in all_after for one in tasks_of(each)), _LOOKED_AT)])
     outermost = (_group(chain[0]) if chain else "") or (_group(request.chord) if request.chord else "")
     return {
         "canvas": {
@@ -62,12 +62,13 @@ def _first_ids(signature: Any) -> Iterator[str]:
         yield from _first_ids(part)
 
 
-def _names(signature: Any) -> Iterator[str]:
+def tasks_of(signature: Any) -> Iterator[Any]:
+    """The signatures of single tasks in it, in order."""
     tie, parts = _parts(signature)
     if not tie:
-        yield signature["task"]
+        yield signature
     for part in parts:
-        yield from _names(part)
+        yield from tasks_of(part)
 
 
 def _group(signature: Any) -> str:

@@ -15,8 +15,9 @@ from jobs.core.errors import Cancelled
 from jobs.core.redaction import masked
 from jobs.core.states import State
 from jobs.wire.connection import UNREACHABLE
+from jobs.wire.publish import ATTEMPT_HEADER, RETRIES_HEADER
 from jobs.worker import canvas, logs, report
-from jobs.worker.execution import Execution, Superseded, attempt_of, enter, leave, process
+from jobs.worker.execution import Execution, Superseded, attempt_of, current, enter, leave, process
 from jobs.worker.interrupt import runner
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def install(app: Celery) -> None:
     for task in app.tasks.values():
         if not task.name.startswith("celery.") and not hasattr(task, "_jobsite_guarded"):
             task.run = _guarded(task, task.run)
+            task.on_replace = _replacing(task.on_replace)
             task._jobsite_guarded = True
 
 
@@ -62,6 +64,29 @@ def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
     return guard
 
 
+def _replacing(on_replace: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Task.replace: others do the work, the last of them under this job's id. That is its next attempt."""
+
+    def replace(signature: Any) -> Any:
+        execution = current()
+        if execution is None:
+            return on_replace(signature)
+        tasks = list(canvas.tasks_of(signature))
+        for each in tasks:
+            if each["options"].get("task_id") == execution.job:
+                headers = {ATTEMPT_HEADER: execution.attempt + 1, RETRIES_HEADER: 0}
+                each["options"]["headers"] = {**(each["options"].get("headers") or {}), **headers}
+        names = ", ".join(dict.fromkeys(each["task"] for each in tasks[:10]))
+        # Before any of them is sent: the claim of the next attempt finds it.
+        report.state(
+            execution.job, execution.attempt, execution.user, State.RETRY, phase="retry", task=execution.task,
+            error_type="Replaced", error=f"The task has put others in its place: {names}", celery_eta=True,
+        )  # fmt: skip
+        return on_replace(signature)
+
+    return replace
+
+
 def _claim(task: Any, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution:
     foreign = getattr(request, "jobsite_attempt", None) is None
     policy = getattr(request, "jobsite_policy", None) or {}
@@ -77,8 +102,9 @@ def _claim(task: Any, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         runner=runner(),
     )
     meta = _foreign_meta(task, request, args, kwargs) if foreign else {}
-    # Task.retry of a job that was submitted here carries our headers on; its higher attempts nobody announced.
-    unannounced = foreign or bool(request.retries)
+    # Task.retry of a job that was submitted here carries our headers on, and Task.replace is given them; these higher
+    # attempts nobody announced.
+    unannounced = foreign or bool(request.retries or request.replaced_task_nesting)
     verdict = _wait_for_claim(execution, unannounced, meta)
     if verdict != "ok":
         log.info("dropped a message of %s, attempt %d: %s", execution.job, execution.attempt, verdict)

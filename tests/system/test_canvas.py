@@ -8,7 +8,7 @@ from celery.result import AsyncResult
 from jobs.core.states import FINAL
 from jobs.models import Edge, Job, Workflow
 from jobs.submit import cancel
-from tests.system.foreign.tasks import add, appointment, nap
+from tests.system.foreign.tasks import add, appointment, double_then_add, nap
 from tests.system.stack import wait_for
 
 
@@ -73,6 +73,14 @@ def test_a_step_that_celery_revokes_before_it_starts_is_there_as_revoked(stack):
     result = chain(add.s(1, 1), add.s(1).set(expires=0), add.s(1)).apply_async()
     jobs = settled(result.parent.parent.id, 2)
     assert [job.state for job in jobs] == ["SUCCESS", "REVOKED"] and edges(jobs) == {(0, 1)}
+
+
+def test_a_task_that_puts_others_in_its_place_goes_on_as_its_next_attempt(stack):
+    result = chain(double_then_add.s(5, 100), add.s(1)).apply_async()
+    assert result.get(timeout=60) == 111
+    jobs = settled(result.parent.id, 3)
+    assert [job.outcome for job in jobs] == ["110", "10", "111"] and edges(jobs) == {(1, 0), (0, 2)}
+    assert list(jobs[0].attempts.values_list("number", "state")) == [(1, "RETRY"), (2, "SUCCESS")]
 
 
 def test_a_kind_takes_no_result_by_position_and_says_what_to_do(stack):

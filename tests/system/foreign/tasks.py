@@ -11,6 +11,11 @@ def add(x, y):
     return x + y
 
 
+@shared_task(bind=True)
+def double_then_add(self, x, y):
+    raise self.replace(add.s(x, x) | add.s(y))
+
+
 @shared_task(ignore_result=True)
 def forgetful(x):
     return x
