@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Count, Min
 from django_celery_results.models import TaskResult
 
 from jobs.browse.live import Live, overlay
@@ -107,9 +108,8 @@ def reruns_of(job: Job) -> list[Job]:
     return list(Job.objects.filter(rerun_of=job).only("seq", "id", "title", "state", "due_at", "created")[:RELATED])
 
 
-def waits_for(job: Job) -> list[Job]:
-    """The unfinished steps of its workflow that a blocked job comes after, in their order."""
-    if not job.blocked or job.state != State.PENDING:
-        return []
-    edges = Edge.objects.filter(after=job.pk, before__state__in=UNFINISHED).order_by("position")
-    return [edge.before for edge in edges.select_related("before").defer("before__params", "before__search")]
+def waits_for(job: Job, most: int) -> list[tuple[str, int]]:
+    """Titles of the unfinished steps of its workflow that a blocked job comes after, and how many have each."""
+    edges: Any = Edge.objects.filter(after=job.pk, before__state__in=UNFINISHED).values_list("before__title")
+    counted = edges.annotate(number=Count("pk"), first=Min("position")).order_by("first")[:most]
+    return [(title, number) for title, number, _ in counted]

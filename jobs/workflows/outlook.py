@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from django.db.models import Max
+from django.utils import timezone
 
-from jobs.core.states import FINAL, UNFINISHED, State
+from jobs.core.states import FINAL, UNFINISHED, State, shown_as
 from jobs.models import Edge, Job, Workflow
 from jobs.models.workflow import workflow_counts
 
@@ -25,6 +26,8 @@ class Outlook:
     counts: dict[str, int] = field(default_factory=dict)
     #: When the last job ended; None while one moves.
     finished_at: datetime | None = None
+    #: Whether its first jobs are due, of a workflow that has not started.
+    is_due: bool = True
 
     @property
     def total(self) -> int:
@@ -49,6 +52,11 @@ class Outlook:
         return State.SUCCESS if self.total else State.PENDING
 
     @property
+    def shown(self) -> str:
+        """Key of the state that people are shown (core/states.py)."""
+        return shown_as(self.state, waits_for_due=not self.is_due)
+
+    @property
     def can_retry(self) -> bool:
         """Roughly: steer.retry decides."""
         return not self.workflow.is_canvas and self.state in (State.FAILURE, State.REVOKED)
@@ -62,6 +70,11 @@ def outlooks(workflows: Iterable[Workflow]) -> list[Outlook]:
     ends: Any = Job.objects.filter(workflow__in=list(at_rest)).order_by().values_list("workflow_id")
     for key, finished_at in ends.annotate(last=Max("finished_at")):
         at_rest[key].finished_at = finished_at
+    waiting = [outlook for outlook in found if outlook.state == State.PENDING]
+    first = Job.objects.filter(workflow__in=[outlook.workflow.pk for outlook in waiting], blocked=False)
+    due = set(first.exclude(due_at__gt=timezone.now()).order_by().values_list("workflow_id", flat=True).distinct())
+    for outlook in waiting:
+        outlook.is_due = outlook.workflow.pk in due
     return found
 
 

@@ -1,6 +1,7 @@
 """The pages Workflows and Workflow, and what a step's own page says of its workflow."""
 
 import re
+from datetime import timedelta
 from itertools import chain, pairwise
 
 import pytest
@@ -146,6 +147,16 @@ class TestPage:
         assert [int(x) for x, _, _ in drawn] == sorted({int(x) for x, _, _ in drawn})
         assert [url for _, url, _ in drawn] == [job.get_absolute_url() for job in workflow.jobs.order_by("seq")]
         assert "0 of 3 steps" in html and "If a step fails: end the whole workflow." in html
+
+    def test_what_is_not_due_yet_says_when_it_starts(self, client, olga):  # noqa: F811
+        due = timezone.now() + timedelta(hours=3)
+        workflow = submit_workflow({"title": "Later", "due_at": due, "chain": [add("A"), add("B")]}, user=olga)
+        html = show(client, olga, workflow)
+        assert 'data-state="scheduled"' in html.split("<progress")[0] and "Starts" in html
+        assert 'data-state="scheduled"' in client.get("/workflows").text
+        workflow.jobs.filter(title="A").update(due_at=timezone.now())
+        assert 'data-state="queued"' in show(client, olga, workflow).split("<progress")[0]
+        assert 'data-state="queued"' in client.get("/workflows").text
 
     def test_steps_that_are_alike_are_one_box_with_their_counts(self, client, olga):  # noqa: F811
         workflow = forty(olga)
@@ -300,10 +311,13 @@ class TestStep:
         assert "Waits for “B”." in client.get(job.get_absolute_url()).text
 
     def test_very_many_are_not_all_named(self, client, alice):  # noqa: F811
-        workflow = forty(alice)
         client.force_login(alice)
-        html = client.get(workflow.jobs.get(title="Last").get_absolute_url()).text
-        assert "and 35 more." in html
+        html = client.get(forty(alice).jobs.get(title="Last").get_absolute_url()).text
+        assert "Waits for “Multiply” ×40." in html
+        group = [add(f"S{number}") for number in range(9)]
+        workflow = submit_workflow({"chain": [{"group": group}, add("End")]}, user=alice)
+        html = client.get(workflow.jobs.get(title="End").get_absolute_url()).text
+        assert "Waits for “S0”, “S1”, “S2”, “S3”, “S4” and more." in html
 
     def test_it_is_retried_in_its_workflow(self, client, alice):  # noqa: F811
         workflow = submit_workflow({"title": "One", "chain": [add("A")]}, user=alice)

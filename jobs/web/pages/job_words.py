@@ -32,11 +32,10 @@ def _cancelling(job: Job, operator: bool) -> str:
 
 def _waiting(job: Job) -> str:
     """For steps of its workflow."""
-    names = [f"“{before.title}”" for before in waits_for(job)]
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return (
-        f"Waits for {', '.join(names[:NAMED])}{more}." if names else "The steps before it have ended: it starts soon."
-    )
+    found = waits_for(job, NAMED + 1)
+    names = [f"“{title}”" + (f" ×{number:,}" if number > 1 else "") for title, number in found[:NAMED]]
+    more = " and more" if len(found) > NAMED else ""
+    return f"Waits for {', '.join(names)}{more}." if names else "The steps before it have ended: it starts soon."
 
 
 def _for_submitter(seen: Seen) -> str:

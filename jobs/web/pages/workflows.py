@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from jobs.browse.live import overlay
 from jobs.core.access import is_operator
 from jobs.core.errors import Conflict, Refused
-from jobs.core.states import UNFINISHED, State, shown_as
+from jobs.core.states import UNFINISHED, State
 from jobs.models import Workflow
 from jobs.web.pages.rows import Row
 from jobs.web.pages.workflow_graph import Box, boxes_of, draw
@@ -90,7 +90,7 @@ def _line(outlook: Outlook) -> dict[str, Any]:
     return {
         "outlook": outlook,
         "workflow": outlook.workflow,
-        "shown": shown_as(outlook.state),
+        "shown": outlook.shown,
         "fraction": outlook.ended / outlook.total if outlook.total else None,
         "took": (ended or timezone.now()) - outlook.workflow.created,
         "since": None if ended else outlook.workflow.created.timestamp(),
@@ -102,10 +102,10 @@ def _seen(request: HttpRequest, found: Workflow) -> dict[str, Any]:
     moving = [job for job in graph.jobs if not job.is_final][:FOLLOWED]
     over = overlay(moving)
     rows = {job.pk: Row(job, over.get(job)) for job in graph.jobs}
-    ended = [job.finished_at for job in graph.jobs if job.finished_at]
-    outlook = Outlook(
-        found, dict(Counter(job.state for job in graph.jobs)), None if moving else max(ended, default=None)
-    )
+    ends = [job.finished_at for job in graph.jobs if job.finished_at] if not moving else []
+    due = [job.due_at for job in graph.jobs if job.due_at and job.waits_for_due and not job.blocked]
+    is_due = any(not job.waits_for_due for job in graph.jobs)
+    outlook = Outlook(found, dict(Counter(job.state for job in graph.jobs)), max(ends, default=None), is_due)
     boxes = boxes_of(graph, rows)
     failed = _errors(rows.values())
     wished = [job.is_cancelling for job in graph.jobs if job.state in UNFINISHED]
@@ -116,6 +116,7 @@ def _seen(request: HttpRequest, found: Workflow) -> dict[str, Any]:
         "word": "Cancelling" if wished and all(wished) else "",
         "can_cancel": bool(wished) and not all(wished),
         "part": parts / outlook.total if outlook.total else None,
+        "due": min(due, default=None),
         "failed": failed[:FAILED],
         "failed_more": len(failed) - FAILED,
         "boxes": [_shown(box, asked) for box in boxes],
