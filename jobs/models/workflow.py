@@ -67,6 +67,8 @@ class Step(models.Model):
     immutable = models.BooleanField(default=False)
     #: ${…} of a list: the step becomes one job for each of its items. "": one job.
     each = models.CharField(max_length=200, blank=True)
+    #: Items of that list that have become jobs.
+    made = models.PositiveIntegerField(default=0)
     #: Whether ${result} is the list of all results before it: of a group, or of a step for each.
     gathers = models.BooleanField(default=False)
     needs = models.CharField(max_length=4, choices=Needs, default=Needs.ALL)

@@ -6,12 +6,12 @@ comes to one so marked, looks at all that it waits for. What a lost mark would c
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError
-from django.db.models import F, Q
+from django.db.models import F, QuerySet
 from django_celery_results.models import TaskResult
 
 from jobs.core.errors import Refused
@@ -27,6 +27,8 @@ from jobs.workflows.spec import MAX_STEPS
 from jobs.workflows.values import NO_ITEM, Given
 
 _CHUNK = 400
+#: Items of a list that become jobs at one turn of dispatch: each costs some milliseconds.
+AT_A_TURN = 200
 
 
 class NeverStarts(Exception):
@@ -112,15 +114,21 @@ def _json(text: str | None) -> Any:
 
 
 def _start(step: Step, given: Given, now: datetime) -> list[Job]:
-    """Give the step its parameters. Of one for each item of a list, the first item's job is the step itself."""
+    """Give the step its parameters. One for each item of a list becomes as many jobs, some at a turn of dispatch, which
+    has others to serve; the step itself is the last of them, so that what waits for it waits for all."""
     items = _items(step, given)
-    drafts = [_drafted(step, values.fill(step.template, _with(given, item)), given) for item in items]
-    first, *others = drafts
+    here = items[step.made : step.made + AT_A_TURN]
+    is_last = step.made + len(here) == len(items)
+    drafts = [_drafted(step, values.fill(step.template, _with(given, item)), given) for item in here]
     with write():
-        if not _unblock(step.job, first, now):
-            return []  # cancelled meanwhile, or released by a keeper before this one
-        more = _clone(step, others)
-    return [step.job, *more]
+        # Conditional: a cancel in between wins, and a keeper before this one.
+        waiting = Job.objects.filter(pk=step.job_id, blocked=True, state=State.PENDING, cancel_requested_at=None)
+        if not is_last:
+            # Soon, and later than `now`, up to which dispatch takes this turn's looks back.
+            again = waiting.update(next_check_at=now + timedelta(milliseconds=1))
+            return _clone(step, drafts, len(items)) if again else []
+        *others, last = drafts
+        return [*_clone(step, others, len(items)), step.job] if _unblock(step.job, waiting, last, now) else []
 
 
 def _items(step: Step, given: Given) -> list[Any]:
@@ -153,15 +161,13 @@ def _drafted(step: Step, params: dict[str, Any], given: Given) -> Draft:
     return drafted(kind, params, **options)
 
 
-def _unblock(job: Job, draft: Draft, now: datetime) -> bool:
+def _unblock(job: Job, waiting: QuerySet[Job], draft: Draft, now: datetime) -> bool:
     made = draft.job
     changed: dict[str, Any] = {
         "params": made.params, "title": made.title, "search": made.search, "unique_key": made.unique_key,
         "blocked": False, "changed": now, "next_check_at": first_check(job.kind_class),
     }  # fmt: skip
-    # Conditional: a cancel in between wins.
-    mine = Q(pk=job.pk, blocked=True, state=State.PENDING, cancel_requested_at=None)
-    if not Job.objects.filter(mine).update(**changed):
+    if not waiting.update(**changed):
         return False
     for name, value in changed.items():
         setattr(job, name, value)
@@ -169,16 +175,19 @@ def _unblock(job: Job, draft: Draft, now: datetime) -> bool:
     return True
 
 
-def _clone(step: Step, drafts: list[Draft]) -> list[Job]:
-    """The other items' jobs, between the same steps."""
+def _clone(step: Step, drafts: list[Draft], total: int) -> list[Job]:
+    """Jobs of the next items, between the same steps as the step itself. total: of all items."""
+    if step.made == 0 and total > 1:
+        # Their results come one after the other, in the place of the step that they are made from.
+        for edge in Edge.objects.filter(before=step.job_id):
+            Edge.objects.filter(after=edge.after_id, position__gte=edge.position).update(
+                position=F("position") + total - 1
+            )
     if not drafts:
         return []
     insert_drafts(drafts)
     jobs = [draft.job for draft in drafts]
-    seqs: dict[str, int] = {}
-    for start in range(0, len(jobs), _CHUNK):
-        some = Job.objects.filter(id__in=[job.id for job in jobs[start : start + _CHUNK]])
-        seqs.update(some.values_list("id", "seq"))
+    seqs = dict(Job.objects.filter(id__in=[job.id for job in jobs]).values_list("id", "seq"))
     for job in jobs:
         job.seq = seqs[job.id]
     Step.objects.bulk_create(
@@ -188,12 +197,8 @@ def _clone(step: Step, drafts: list[Draft]) -> list[Job]:
     for edge in Edge.objects.filter(after=step.job_id):
         edges += [Edge(before_id=edge.before_id, after_id=job.pk, position=edge.position) for job in jobs]
     for edge in Edge.objects.filter(before=step.job_id):
-        # Their results come one after the other, in the place of the one that they were made from.
-        later = Edge.objects.filter(after=edge.after_id, position__gt=edge.position)
-        later.update(position=F("position") + len(jobs))
-        edges += [
-            Edge(before_id=job.pk, after_id=edge.after_id, position=edge.position + number)
-            for number, job in enumerate(jobs, 1)
-        ]
+        first = edge.position - (total - 1) + step.made
+        edges += [Edge(before_id=job.pk, after_id=edge.after_id, position=first + n) for n, job in enumerate(jobs)]
     Edge.objects.bulk_create(edges)
+    Step.objects.filter(pk=step.pk).update(made=F("made") + len(jobs))
     return jobs

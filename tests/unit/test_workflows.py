@@ -112,7 +112,24 @@ def test_a_step_for_each_item_becomes_as_many_jobs(hands):
     assert Edge.objects.filter(after=end).count() == 3
 
 
-def test_files_flow_by_name(hands, alice):
+def test_many_items_become_jobs_over_several_turns_of_dispatch(hands, monkeypatch):
+    monkeypatch.setattr("jobs.workflows.advance.AT_A_TURN", 3)
+    hands.work = lambda job: list(range(10)) if job.title == "list" else job.params["x"] * 10
+    each = multiply("${item}", 0, title="each", each="${result}")
+    header = [add(7, 0, title="before"), {"chain": [add(0, 0, title="list"), each]}, add(8, 0, title="after")]
+    body = add("${result.0}", "${result.11}", title="ends")
+    workflow = submit_workflow(
+        {"chain": [{"group": header}, {"group": [body, add("${result.1}", "${result.10}", title="each ends")]}]}
+    )
+    hands.finish(workflow)
+    assert workflow.jobs.filter(kind="multiply").count() == 10 and len(hands.ran) == len(set(hands.ran)) == 15
+    assert [job_of(workflow, title).params for title in ("ends", "each ends")] == [
+        {"x": 70.0, "y": 80.0},
+        {"x": 0.0, "y": 90.0},
+    ]
+
+
+def test_files_flow_by_name(hands, alice):  # noqa: F811
     report = {
         "kind": "report",
         "params": {"table": "${files:*.csv}", "group_by": "a", "measure": "b"},
@@ -304,7 +321,7 @@ class TestRefusal:
         assert "workflow" in refused({"group": [add(1, 1)] * 10_001})
 
 
-def test_the_same_key_answers_the_same_workflow(alice):
+def test_the_same_key_answers_the_same_workflow(alice):  # noqa: F811
     spec = {"chain": [add(1, 1), add("${result}", 1)]}
     first = submit_workflow(spec, user=alice, idempotency_key="k")
     assert submit_workflow(spec, user=alice, idempotency_key="k").id == first.id and Job.objects.count() == 2
