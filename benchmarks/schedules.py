@@ -28,8 +28,10 @@ LISTS = {"ours": keys.queue("io", 6), "stock": "stock"}
 def run(options: Namespace) -> None:
     count = COUNT // 10 if options.quick else COUNT
     rounds = range(options.repeats)
-    mine, stock = (median(_one(who, "idle", count)["median"] for _ in rounds) for who in LISTS)
-    tell(f"idle turn, {count:,} schedules", mine, "ms", peer=stock, peer_name="stock", budget=0.2)
+    mine, stock = ([_one(who, "idle", count) for _ in rounds] for who in LISTS)
+    tell(f"idle turn, {count:,} schedules", median(each["median"] for each in mine), "ms",
+         peer=median(each["median"] for each in stock), peer_name="stock", budget=0.2,
+         note=f"a look at all now and then {median(each['sweep'] for each in mine):.0f} ms")  # fmt: skip
     bursts = [_one("ours", "burst", count) for _ in rounds]
     peer = _one("stock", "burst", count)
     told = (
