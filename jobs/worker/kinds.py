@@ -5,7 +5,7 @@ import time
 import traceback
 from typing import Any
 
-from celery import current_task, shared_task
+from celery import Task, current_task, shared_task
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
 from jobs.core.kind import Kind
@@ -19,12 +19,27 @@ from jobs.worker.context import JobContext
 from jobs.worker.execution import Execution, HandedOver, current
 
 
+class Pooled(Task):
+    """A task that goes to the queue of the pool that suits it, unless its sender names another.
+
+    Celery's own attribute for it, `queue`, is deprecated; its setting `task_routes` is the project's.
+    """
+
+    abstract = True
+    pool = ""
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
+        if not {"queue", "exchange", "routing_key"} & options.keys():
+            options["queue"] = self.pool
+        return super().apply_async(args, kwargs, *more, **options)
+
+
 def register() -> None:
     """Make a task of every kind. Called by `jobs.tasks`, which Celery finds by itself."""
     for slug, kind in all_kinds().items():
         hard, soft = kind.time_limits()
         shared_task(
-            name=task_name(slug), queue=kind.pool, acks_late=True, max_retries=kind.retry.attempts - 1,
+            base=Pooled, name=task_name(slug), pool=kind.pool, acks_late=True, max_retries=kind.retry.attempts - 1,
             time_limit=hard, soft_time_limit=soft,
         )(_body(kind))  # fmt: skip
 
