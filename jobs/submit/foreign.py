@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from django.db import IntegrityError
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from jobs.core.access import is_operator
 from jobs.core.errors import Refused
-from jobs.core.redaction import MASK, holds_mask, opened
+from jobs.core.redaction import MASK, holds_mask, opened, sealed
 from jobs.core.search_words import words_for
 from jobs.foreign.form import values_of
 from jobs.foreign.task import ForeignTask, call_of, task_named
@@ -68,9 +69,21 @@ def drafted_task(
     return Draft(_task_job(name, args, kwargs, user=user, **options), [])
 
 
-def blocked_task(name: str, call: Mapping[str, Any], *, user: Any = None, **options: Any) -> Draft:
-    """One job whose arguments, {"args", "kwargs"}, are not all known yet, and so not checked. Raises Refused."""
-    return Draft(_row(_task(name, user), call, user=user, blocked=True, **options), [])
+def blocked_task(
+    name: str, args: Sequence[Any], kwargs: Mapping[str, Any], is_open: Callable[[Any], bool], *, before: int = 0,
+    user: Any = None, **options: Any,
+) -> Draft:  # fmt: skip
+    """One job whose arguments are not all known yet, and so not checked; known secrets become ciphertext.
+
+    is_open: whether an argument is still to be made of others' results; before: how many will be put before `args`.
+    Raises Refused.
+    """
+    task = _task(name, user)
+    names = [parameter.name for parameter in task.parameters[before:]]
+    named = [*zip_longest(names[: len(args)], args, fillvalue=""), *kwargs.items()]
+    values = [value if is_open(value) else sealed(value, key) for key, value in named]
+    call = {"args": values[: len(args)], "kwargs": dict(zip(kwargs, values[len(args) :], strict=True))}
+    return Draft(_row(task, call, user=user, blocked=True, **options), [])
 
 
 def _task_job(

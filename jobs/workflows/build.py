@@ -108,7 +108,8 @@ def _blocked(step: Planned, user: Any, via: str) -> _Built:
             draft = drafted_template(kind, _params(step), _is_open, user=user, **options)
     else:
         args, kwargs = _call(step)
-        draft = blocked_task(step.spec["task"], {"args": args, "kwargs": kwargs}, user=user, **options)
+        before = 0 if step.spec.get("immutable") is True or step.each else 1
+        draft = blocked_task(step.spec["task"], args, kwargs, _is_open, before=before, user=user, **options)
     return _Built(draft, _step(step, draft.job.params))
 
 

@@ -7,6 +7,7 @@ from django_celery_results.models import TaskResult
 
 from jobs.core.errors import Conflict, Refused
 from jobs.core.states import State
+from jobs.foreign.task import call_of
 from jobs.models import Artifact, Edge, Job, Workflow
 from jobs.submit import cancel, retry, submit
 from jobs.wire import keys
@@ -14,6 +15,7 @@ from jobs.wire.connection import redis_client
 from jobs.workflows import steer
 from jobs.workflows.build import submit_workflow
 from jobs.workflows.outlook import graph_of, outlooks
+from tests.unit import foreign_tasks  # noqa: F401  registers them
 from tests.unit.job_rows import alice, users  # noqa: F401  fixtures
 from tests.unit.workflow_hands import Hands
 
@@ -286,6 +288,26 @@ def test_jobs_of_a_moving_workflow_are_not_forgotten(hands):
     assert forget_jobs(every).jobs == 0
     hands.finish(workflow)
     assert forget_jobs(every).jobs == 2 and not Workflow.objects.exists()
+
+
+def test_secrets_of_a_task_that_waits_are_ciphertext_in_sql_and_clear_in_its_message(hands):
+    hands.work = lambda job: "nina"
+    call = {"args": ["s3cret"], "kwargs": {"settings": {"token": "t0ken"}}}
+    task = {"task": f"{foreign_tasks.NAME}login", **call, "title": "task"}
+    workflow = submit_workflow({"chain": [add(1, 1), task]})
+    for turn in ("waiting", "released"):
+        stored = job_of(workflow, "task")
+        assert stored.blocked == (turn == "waiting")
+        kept = json.dumps([stored.params, stored.step.template])
+        assert "s3cret" not in kept and "t0ken" not in kept
+        hands.keep()
+        hands.carry_out(hands.take()[:1])
+        hands.keep()
+    args, kwargs = call_of(job_of(workflow, "task").params)
+    assert {"user": "nina", "password": "s3cret", "settings": {"token": "t0ken"}} == {
+        **kwargs,
+        **dict(zip(("user", "password"), args, strict=False)),
+    }
 
 
 class TestRefusal:
