@@ -15,7 +15,7 @@ from jobs.wire.connection import redis_client
 from jobs.workflows import steer
 from jobs.workflows.build import submit_workflow
 from jobs.workflows.outlook import graph_of, outlooks
-from tests.unit import foreign_tasks  # noqa: F401  registers them
+from tests.unit import foreign_tasks
 from tests.unit.job_rows import alice, users  # noqa: F401  fixtures
 from tests.unit.workflow_hands import Hands
 
@@ -304,10 +304,10 @@ def test_secrets_of_a_task_that_waits_are_ciphertext_in_sql_and_clear_in_its_mes
         hands.carry_out(hands.take()[:1])
         hands.keep()
     args, kwargs = call_of(job_of(workflow, "task").params)
-    assert {"user": "nina", "password": "s3cret", "settings": {"token": "t0ken"}} == {
+    assert {
         **kwargs,
         **dict(zip(("user", "password"), args, strict=False)),
-    }
+    } == {"user": "nina", "password": "s3cret", "settings": {"token": "t0ken"}}
 
 
 class TestRefusal:
