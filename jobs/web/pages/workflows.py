@@ -16,8 +16,9 @@ from django.views.decorators.http import require_GET, require_POST
 from jobs.browse.live import overlay
 from jobs.core.access import is_operator
 from jobs.core.errors import Conflict, Refused
-from jobs.core.states import UNFINISHED, State
+from jobs.core.states import FINAL, UNFINISHED, State
 from jobs.models import Workflow
+from jobs.models.canvas import awaited
 from jobs.web.pages.rows import Row
 from jobs.web.pages.workflow_graph import Box, boxes_of, draw
 from jobs.workflows import listing, steer
@@ -102,10 +103,12 @@ def _seen(request: HttpRequest, found: Workflow) -> dict[str, Any]:
     moving = [job for job in graph.jobs if not job.is_final][:FOLLOWED]
     over = overlay(moving)
     rows = {job.pk: Row(job, over.get(job)) for job in graph.jobs}
-    ends = [job.finished_at for job in graph.jobs if job.finished_at] if not moving else []
+    to_come = awaited([found.pk]).get(found.pk, 0)
+    ends = [job.finished_at for job in graph.jobs if job.finished_at] if not moving and not to_come else []
     due = [job.due_at for job in graph.jobs if job.due_at and job.waits_for_due and not job.blocked]
     is_due = any(not job.waits_for_due for job in graph.jobs)
-    outlook = Outlook(found, dict(Counter(job.state for job in graph.jobs)), max(ends, default=None), is_due)
+    counts = Counter(job.state for job in graph.jobs) + Counter({str(State.PENDING): to_come})
+    outlook = Outlook(found, dict(counts), max(ends, default=None), is_due)
     boxes = boxes_of(graph, rows)
     failed = _errors(rows.values())
     wished = [job.is_cancelling for job in graph.jobs if job.state in UNFINISHED]
@@ -124,7 +127,7 @@ def _seen(request: HttpRequest, found: Workflow) -> dict[str, Any]:
         "is_cut": len(graph.jobs) >= MAX_STEPS,
         # Also those that have ended: somebody may retry them.
         "ids": " ".join(job.id for job in sorted(graph.jobs, key=lambda job: job.is_final)[:FOLLOWED]),
-        "recorded": not moving,
+        "recorded": outlook.state in FINAL,
         "reachable": over.reachable,
         "operator": is_operator(request.user),
         "page_title": _page_title(outlook, parts),
