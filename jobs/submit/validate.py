@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from copy import copy
+from functools import cache
 from typing import Any
 
 from django import forms
@@ -26,8 +28,7 @@ def bind(kind: type[Kind], params: Mapping[str, Any], files: Any = None, user: A
     if isinstance(params, QueryDict):
         return kind.Form(params, files or MultiValueDict())
     plain_form = kind.Form.__init__ is forms.BaseForm.__init__
-    # Django would look its own suffix up in the translations of each of ten thousand forms.
-    blank = kind.Form(label_suffix="") if plain_form else kind.Form()
+    blank = _blank(kind.Form) if plain_form else kind.Form()
     _check_names(kind, blank, params)
     given = MultiValueDict({name: list(files.getlist(name)) for name in files} if files else {})
     data: MultiValueDict[str, Any] = MultiValueDict()
@@ -43,6 +44,28 @@ def bind(kind: type[Kind], params: Mapping[str, Any], files: Any = None, user: A
     # As Django's own constructor does it; making a form copies every field of it.
     blank.data, blank.files, blank.is_bound = data, given, True
     return blank
+
+
+def _blank(form_class: Any) -> Any:
+    """An unbound form, of a class with Django's own constructor. Making one copies every field: where no code of the
+    kind's could change them, all share those of the first."""
+    if not _has_fields_alone(form_class):
+        # Django would look its own suffix up in the translations of each of ten thousand forms.
+        return form_class(label_suffix="")
+    form = copy(_first(form_class))
+    form._bound_fields_cache = {}
+    return form
+
+
+@cache
+def _first(form_class: Any) -> Any:
+    return form_class(label_suffix="")
+
+
+@cache
+def _has_fields_alone(form_class: Any) -> bool:
+    """Whether such a form runs nothing but what Django and its fields do."""
+    return set(dir(form_class)) <= set(dir(forms.Form)) and form_class.clean is forms.Form.clean
 
 
 def check_names(kind: type[Kind], params: Mapping[str, Any]) -> None:
