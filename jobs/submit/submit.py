@@ -315,7 +315,7 @@ def _fingerprint(kind: type[Kind], plain: Mapping[str, Any], given: Mapping[str,
     parts: list[Any] = [kind.slug, {name: value for name, value in plain.items() if not _is_ciphertext(value)}]
     for name, uploads_ in sorted(given.items()):
         for upload in uploads_:
-            parts.append([name, upload.name, upload.size, _digest(upload)])
+            parts.append([name, upload.name, upload.size, digest(upload)])
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -323,14 +323,15 @@ def _is_ciphertext(value: Any) -> bool:
     return isinstance(value, str) and value.startswith("encrypted:")  # differs at each encryption
 
 
-def _digest(upload: Any) -> str:
+def digest(upload: Any) -> str:
+    """Of an upload's content; of a stored file its id, which stands for that."""
     if not hasattr(upload, "chunks"):
         return upload.artifact
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     for chunk in upload.chunks():
-        digest.update(chunk)
+        found.update(chunk)
     upload.seek(0)
-    return digest.hexdigest()
+    return found.hexdigest()
 
 
 def earlier_job(user: Any, key: str, fingerprint: str) -> Job | None:

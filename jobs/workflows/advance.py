@@ -5,12 +5,13 @@ comes to one so marked, looks at all that it waits for. What a lost mark would c
 """
 
 import json
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.db.models import F, QuerySet
 from django_celery_results.models import TaskResult
 
@@ -25,6 +26,8 @@ from jobs.submit.submit import Draft, drafted, first_check, insert_drafts, keep_
 from jobs.workflows import values
 from jobs.workflows.spec import MAX_STEPS
 from jobs.workflows.values import NO_ITEM, Given
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 400
 #: Items of a list that become jobs at one turn of dispatch: each costs some milliseconds.
@@ -84,6 +87,12 @@ def release(job: Job, now: datetime) -> list[Job]:
         raise NeverStarts(State.FAILURE, "Refused", " ".join(texts)) from refused
     except IntegrityError as error:
         raise NeverStarts(State.FAILURE, "Conflict", "A job that does the same waits or runs already.") from error
+    except (OperationalError, InterfaceError):
+        raise  # SQL is away or busy: at the next turn
+    except Exception as error:
+        # Of the kind's own code, or of values that SQL does not take: dispatch has all others to serve.
+        log.exception("the step %s cannot be made", job.id)
+        raise NeverStarts(State.FAILURE, type(error).__name__, str(error)) from error
 
 
 def _given(step: Step, before: list[Job]) -> Given:
@@ -150,15 +159,19 @@ def _drafted(step: Step, params: dict[str, Any], given: Given) -> Draft:
     job = step.job
     options: dict[str, Any] = {
         "user": job.owner, "via": job.via, "title": job.title if step.is_named else "", "priority": job.priority,
-        "queue": job.queue, "workflow": job.workflow,
+        "queue": None, "workflow": job.workflow,
     }  # fmt: skip
-    if not job.is_kind:
+    if job.is_kind:
+        kind = get_kind(job.kind)
+        if kind is None:
+            raise Refused({"kind": [f"There is no kind {job.kind!r} any more."]})
+        draft = drafted(kind, params, **options)
+    else:
         before = [] if step.immutable or step.each else [given.result]
-        return drafted_task(job.kind, [*before, *params["args"]], params["kwargs"], **options)
-    kind = get_kind(job.kind)
-    if kind is None:
-        raise Refused({"kind": [f"There is no kind {job.kind!r} any more."]})
-    return drafted(kind, params, **options)
+        draft = drafted_task(job.kind, [*before, *params["args"]], params["kwargs"], **options)
+    # Chosen when the workflow was accepted, by somebody who might: not asked again.
+    draft.job.queue = job.queue
+    return draft
 
 
 def _unblock(job: Job, waiting: QuerySet[Job], draft: Draft, now: datetime) -> bool:

@@ -9,19 +9,20 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils.dateparse import parse_datetime
 
 from jobs.core.errors import Conflict, Refused
+from jobs.core.moment import moment
 from jobs.models import AuditEntry, Edge, Job, Step, Workflow
 from jobs.models.job import Via
 from jobs.models.workflow import Needs, OnFailure
 from jobs.models.writing import write
 from jobs.submit import quota
 from jobs.submit.foreign import blocked_task, drafted_task
-from jobs.submit.submit import Draft, drafted, insert_drafts, kind_for, publish_now
+from jobs.submit.submit import Draft, digest, drafted, insert_drafts, kind_for, publish_now
 from jobs.submit.template import drafted_template
 from jobs.workflows import values
 from jobs.workflows.spec import Planned, read
+from jobs.workflows.uploads import with_stored
 
 _TOP = ("title", "on_failure", "due_at")
 
@@ -33,16 +34,20 @@ class _Built:
 
 
 def submit_workflow(
-    spec: Mapping[str, Any], *, user: Any = None, via: str = Via.API, idempotency_key: str | None = None
-) -> Workflow:
+    spec: Mapping[str, Any], *, files: Any = None, user: Any = None, via: str = Via.API,
+    idempotency_key: str | None = None,
+) -> Workflow:  # fmt: skip
     """Accept a workflow (spec.py says what it may hold); on return all its jobs are in SQL.
 
+    files: a MultiValueDict of uploads, which the steps name as upload:NAME (uploads.py).
     The same idempotency key of the same user answers the workflow that it made. Raises Refused with every bad field,
     named chain[1].params.width; OverQuota; and Conflict where the key came with another workflow.
     """
-    fingerprint = _fingerprint(spec) if idempotency_key else ""
+    fingerprint = _fingerprint(spec, files or {}) if idempotency_key else ""
     if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint)):
         return earlier
+    if files:
+        spec = with_stored(spec, files, user)
     top = {name: spec[name] for name in _TOP if name in spec}
     planned = read({name: value for name, value in spec.items() if name not in _TOP})
     on_failure, due_at = _on_failure(top.get("on_failure")), _due(top.get("due_at"))
@@ -108,7 +113,7 @@ def _blocked(step: Planned, user: Any, via: str) -> _Built:
             draft = drafted_template(kind, _params(step), _is_open, user=user, **options)
     else:
         args, kwargs = _call(step)
-        before = 0 if step.spec.get("immutable") is True or step.each else 1
+        before = 0 if step.spec.get("immutable") or step.each else 1
         draft = blocked_task(step.spec["task"], args, kwargs, _is_open, before=before, user=user, **options)
     return _Built(draft, _step(step, draft.job.params))
 
@@ -128,8 +133,8 @@ def _named(part: str) -> Iterator[None]:
 
 def _step(step: Planned, template: Any) -> Step:
     return Step(
-        template=template, immutable=step.spec.get("immutable") is True, each=step.each, gathers=step.gathers,
-        needs=step.spec.get("needs", Needs.ALL), is_named=bool(step.spec.get("title")),
+        template=template, immutable=bool(step.spec.get("immutable")), each=step.each, gathers=step.gathers,
+        needs=step.spec.get("needs") or Needs.ALL, is_named=bool(step.spec.get("title")),
     )  # fmt: skip
 
 
@@ -156,19 +161,11 @@ def _title(built: list[_Built]) -> str:
 
 
 def _params(step: Planned) -> Mapping[str, Any]:
-    params = step.spec.get("params", {})
-    if not isinstance(params, Mapping):
-        raise Refused({"": ["Expected an object: the parameters by name."]})
-    return params
+    return step.spec.get("params") or {}
 
 
 def _call(step: Planned) -> tuple[list[Any], dict[str, Any]]:
-    args, kwargs = step.spec.get("args", []), step.spec.get("kwargs", {})
-    if not isinstance(args, list):
-        raise Refused({"args": ["Expected a list."]})
-    if not isinstance(kwargs, Mapping):
-        raise Refused({"kwargs": ["Expected an object."]})
-    return args, dict(kwargs)
+    return step.spec.get("args") or [], dict(step.spec.get("kwargs") or {})
 
 
 def _on_failure(value: Any) -> str:
@@ -184,16 +181,15 @@ def _due(value: Any) -> datetime | None:
     if value is None or isinstance(value, datetime):
         return value
     try:
-        found = parse_datetime(str(value))
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise Refused({"due_at": ["Expected a time with its offset, such as 2026-11-21T14:00:00+01:00."]})
-    return found
+        return moment(str(value))
+    except ValueError as error:
+        raise Refused({"due_at": [str(error)]}) from None
 
 
-def _fingerprint(spec: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(spec, sort_keys=True, default=str).encode()).hexdigest()
+def _fingerprint(spec: Mapping[str, Any], files: Any) -> str:
+    """What makes two submissions the same: the spec as it was sent, and the content of the files."""
+    sent = {name: [(each.name, digest(each)) for each in files.getlist(name)] for name in files}
+    return hashlib.sha256(json.dumps([spec, sent], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _earlier(user: Any, key: str, fingerprint: str) -> Workflow | None:

@@ -22,6 +22,17 @@ _COMMON = {"title", "priority", "queue", "each", "needs"}
 _OF_KIND, _OF_TASK = {"kind", "params", *_COMMON}, {"task", "args", "kwargs", "immutable", *_COMMON}
 
 
+_TEXT = (str, "text")
+_TYPES: dict[str, tuple[Any, str]] = {
+    **dict.fromkeys(("kind", "task", "title", "queue", "each", "needs"), _TEXT),
+    "priority": ((str, int), "a name or a number"),
+    "params": (Mapping, "an object: the parameters by name"),
+    "args": (list, "a list"),
+    "kwargs": (Mapping, "an object"),
+    "immutable": (bool, "true or false"),
+}
+
+
 @dataclass
 class Planned:
     """One step. before: indices of the steps that it waits for, in the order of the results that it is given."""
@@ -110,8 +121,9 @@ class _Reader:
         if unknown := sorted(map(str, set(spec) - known)):
             text = f"Unknown: {', '.join(unknown)[:200]}. A step takes {', '.join(sorted(known))}."
             return self._wrong(path, text)
-        if spec.get("needs", Needs.ALL) not in Needs.values:
-            return self._wrong(f"{path}.needs" if path else "needs", f"Expected {' or '.join(Needs.values)}.")
+        if wrong := _wrong_option(spec):
+            name, text = wrong
+            return self._wrong(f"{path}.{name}" if path else name, text)
         if len(self.steps) >= MAX_STEPS:
             if len(self.steps) == MAX_STEPS and "workflow" not in self.errors:
                 self._wrong("", f"At most {MAX_STEPS:,} steps are taken.")
@@ -126,3 +138,17 @@ class _Reader:
         given = [step.spec.get(name) for name in ("params", "args", "kwargs", "each")]
         if found := next(iter(expressions(given)), None):
             self._wrong(step.path, f"${{{found}}} stands for what a step before gives, and none comes before this one.")
+
+
+def _wrong_option(spec: Mapping[str, Any]) -> tuple[str, str] | None:
+    """(name, what would be right) of the first one that is of another type than it must be."""
+    for name, value in spec.items():
+        types, words = _TYPES[name]
+        is_left_out = value is None and name not in ("kind", "task")
+        if not is_left_out and (not isinstance(value, types) or (isinstance(value, bool) and types is not bool)):
+            return name, f"Expected {words}."
+    if (spec.get("needs") or Needs.ALL) not in Needs.values:
+        return "needs", f"Expected {' or '.join(Needs.values)}."
+    if spec.get("each") and next(expressions(spec["each"]), None) is None:
+        return "each", "Expected ${…} that stands for a list, such as ${files} or ${result}."
+    return None

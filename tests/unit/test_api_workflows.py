@@ -80,3 +80,19 @@ def test_files_come_along_under_the_names_that_steps_give(program):
     unused = SimpleUploadedFile("other.csv", b"a,b\n1,2\n")
     answer = program.form("workflows", {"params": json.dumps(CHAIN), "other": unused})
     assert answer.status_code == 422 and list(answer.json()["errors"]) == ["other"]
+
+
+def test_files_sent_again_with_the_same_key_answer_the_same_workflow(program):
+    step = {"kind": "report", "params": {"table": "upload:sales", "group_by": "a", "measure": "b"}}
+
+    def send(content):
+        file = SimpleUploadedFile("sales.csv", content)
+        fields = {"params": json.dumps({"chain": [step]}), "sales": file}
+        return program.client.post(
+            "/api/v1/workflows", fields, headers={"Authorization": f"Bearer {program.text}", "Idempotency-Key": "k"}
+        )
+
+    first, again = send(b"a,b\n1,2\n"), send(b"a,b\n1,2\n")
+    assert first.status_code == again.status_code == 202 and first.json()["id"] == again.json()["id"]
+    assert Artifact.objects.count() == 2, "the file, and the job's own row of it"
+    assert send(b"a,b\n1,3\n").status_code == 409

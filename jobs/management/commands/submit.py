@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from jobs.core import priorities
 from jobs.core.errors import OverQuota, Refused
 from jobs.core.kind import Kind
+from jobs.core.moment import moment
 from jobs.core.registry import all_kinds, get_kind
 from jobs.foreign.task import task_named
 from jobs.management.follow import follow
@@ -16,7 +17,6 @@ from jobs.management.parameters import files_of, params_of, values_of_words
 from jobs.models import Job
 from jobs.submit import submit
 from jobs.submit.foreign import submit_task
-from jobs.web.api.check import moment
 
 #: Exit statuses beside 0 for SUCCESS.
 FAILED, REFUSED, REVOKED, TIMED_OUT, INTERRUPTED = 1, 2, 3, 4, 130

@@ -1,9 +1,8 @@
 """Checking a request's top-level fields against the JSON Schema that its call publishes, with texts for people."""
 
-from datetime import UTC, datetime
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
+from jobs.core.moment import moment
 
 _WORDS = {
     "string": "text",
@@ -60,15 +59,3 @@ def _check_items(items: list[Any]) -> None:
     for index, item in enumerate(items):
         if not isinstance(item, dict):
             raise ValueError(f"Item {index} must be an object of parameters.")
-
-
-def moment(text: str) -> datetime:
-    """A moment from ISO 8601 text that says its offset. Raises ValueError."""
-    example = "expected a date and time with offset, such as 2030-01-31T07:00:00+01:00"
-    try:
-        value = parse_datetime(text.strip())
-        if value is None or value.tzinfo is None:
-            raise ValueError
-        return value.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"{text[:60]!r} cannot be used: {example}.") from error

@@ -5,26 +5,21 @@ from typing import Any
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import reverse
-from django.utils.dateparse import parse_datetime
 
 from jobs.browse.represent import iso
-from jobs.core.access import is_operator, may_see
-from jobs.models import Artifact, Workflow
+from jobs.models import Workflow
 from jobs.models.workflow import OnFailure
-from jobs.submit.files import store
 from jobs.web.api.accept import KEY, key_of
 from jobs.web.api.body import Body
 from jobs.web.api.endpoint import Answer, endpoint, ok
-from jobs.web.api.problem import Problem, invalid
+from jobs.web.api.problem import Problem
 from jobs.web.api.query import LIMIT, whole_number
 from jobs.web.api.shapes import listed, ref
-from jobs.workflows import steer
+from jobs.workflows import listing, steer
 from jobs.workflows.build import submit_workflow
 from jobs.workflows.outlook import Graph, Outlook, graph_of, outlooks
 from jobs.workflows.spec import MAX_STEPS
-
-#: What stands in a parameter for a file that comes along: upload:NAME.
-UPLOAD = "upload:"
+from jobs.workflows.uploads import UPLOAD
 
 _NODES = {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": MAX_STEPS}
 _SPEC = {
@@ -49,7 +44,7 @@ NEW = {
 }
 _NOTHING: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 _LIMIT = {**LIMIT, "default": 50, "maximum": 200}
-_CURSOR = {"type": "string", "maxLength": 64, "description": "`next` of the page before."}
+_CURSOR = {"type": "string", "maxLength": 500, "description": "`next` of the page before."}
 _WORKFLOW = Answer("The workflow and its jobs.", ref("Workflow"))
 _MADE = Answer("Accepted.", ref("Workflow"), headers={"Location": "Address of the workflow."})
 
@@ -97,17 +92,8 @@ def _jobs(graph: Graph) -> list[dict[str, Any]]:
 def list_workflows(request: HttpRequest) -> JsonResponse:
     """List workflows, newest first: operators see all, others their own."""
     limit = whole_number(request, "limit", _LIMIT)
-    rows = Workflow.objects.select_related("owner").order_by("-created", "-pk")
-    if not is_operator(request.user):
-        rows = rows.filter(owner=request.user.pk)
-    if cursor := request.GET.get("cursor"):
-        before = parse_datetime(cursor)
-        if before is None or before.tzinfo is None:
-            raise invalid({"cursor": ["No page has handed this out."]})
-        rows = rows.filter(created__lt=before)
-    found = list(rows[: limit + 1])
-    following = found[limit - 1].created.isoformat() if len(found) > limit else None
-    return ok({"items": [workflow_json(each) for each in outlooks(found[:limit])], "next": following})
+    found = listing.page(request.user, request.GET.get("cursor", ""), limit)
+    return ok({"items": [workflow_json(each) for each in found.outlooks], "next": found.older or None})
 
 
 @endpoint(
@@ -130,9 +116,7 @@ def make_workflow(request: HttpRequest, body: Body) -> JsonResponse:
     """
     spec = body.get("params") or {name: value for name, value in body.values.items() if name != "params"}
     key = key_of(request)
-    if body.files:
-        spec = _with_files(spec, body.files, request.user)
-    workflow = submit_workflow(spec, user=request.user, via="api", idempotency_key=key)
+    workflow = submit_workflow(spec, files=body.files, user=request.user, via="api", idempotency_key=key)
     return _answer(workflow, 202, {"Location": reverse("api-workflow", args=[workflow.id])})
 
 
@@ -168,8 +152,8 @@ def retry_workflow(request: HttpRequest, body: Body, workflow: str) -> JsonRespo
 
 def find_workflow(request: HttpRequest, key: str) -> Workflow:
     """Raises Problem 404 where there is none, and just so where it is somebody else's."""
-    workflow = Workflow.objects.select_related("owner").filter(pk=key).first() if "\0" not in key else None
-    if workflow is None or not may_see(request.user, workflow.owner_id):
+    workflow = listing.find(key, request.user) if "\0" not in key else None
+    if workflow is None:
         raise Problem(404, f"No workflow {key[:80]!r}.")
     return workflow
 
@@ -177,33 +161,3 @@ def find_workflow(request: HttpRequest, key: str) -> Workflow:
 def _answer(workflow: Workflow, status: int = 200, headers: Mapping[str, str] | None = None) -> JsonResponse:
     (outlook,) = outlooks([workflow])
     return ok(workflow_json(outlook, graph_of(workflow)), status, headers)
-
-
-def _with_files(spec: Any, files: Any, user: Any) -> Any:
-    """The spec with the ids of stored files in place of upload:NAME. Raises Problem 422 for a file that none names."""
-    named = {text.removeprefix(UPLOAD) for text in _texts(spec) if text.startswith(UPLOAD)}
-    if unused := sorted(set(files) - named):
-        raise invalid({name[:100]: [f"No step names this file: give {UPLOAD}{name[:100]} in one."] for name in unused})
-    stored: dict[str, list[Artifact]] = {}
-    for name in files:
-        stored[name] = [store(upload, user) for upload in files.getlist(name)]
-        Artifact.objects.bulk_create(stored[name])
-    return _replaced(spec, {f"{UPLOAD}{name}": [artifact.id for artifact in rows] for name, rows in stored.items()})
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else []
-    return [text for part in parts for text in _texts(part)]
-
-
-def _replaced(value: Any, ids: Mapping[str, list[str]]) -> Any:
-    if isinstance(value, str):
-        return ids.get(value, value)
-    if isinstance(value, Mapping):
-        return {name: _replaced(part, ids) for name, part in value.items()}
-    if not isinstance(value, list):
-        return value
-    known = [ids.get(part, [part]) if isinstance(part, str) else [_replaced(part, ids)] for part in value]
-    return [one for some in known for one in some]
