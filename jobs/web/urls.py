@@ -51,4 +51,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *_pages,
     *with_slash(_pages),
     *job.urlpatterns,
+    *workflows.of_one,
 ]

@@ -22,7 +22,7 @@ def test_a_workflow_is_built_step_by_step_and_watched_to_its_end(page):  # noqa:
             expect(boxes.nth(1)).to_have_attribute("x", "0")
     page.get_by_label("First number").last.fill("${result.1.slept}")
     page.get_by_role("button", name="Start workflow").click()
-    page.wait_for_url(re.compile(r"/workflows/[^/]+-[^/]+$"))
+    page.wait_for_url(re.compile(r"/workflows/[^/]+-[^/]+/$"))
     page.evaluate("window.notReloaded = true")
     bar = page.get_by_text(re.compile(r"\d of 3 steps"))
     expect(bar).to_have_text("3 of 3 steps", timeout=60_000)

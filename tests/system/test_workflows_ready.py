@@ -49,7 +49,7 @@ def mail_to(address):
 
 def start(page):
     page.get_by_role("button", name="Start").click()
-    page.wait_for_url(re.compile(r"/workflows/[0-9a-f-]{36}$"))
+    page.wait_for_url(re.compile(r"/workflows/[0-9a-f-]{36}/$"))
 
 
 def test_a_zip_of_photos_of_which_one_is_torn_ends_as_a_zip_of_the_others_and_a_mail(page, alice):

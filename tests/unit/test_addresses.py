@@ -3,6 +3,7 @@
 import pytest
 from django.urls import NoReverseMatch, reverse
 
+from jobs.models import Workflow
 from jobs.web import urls
 from tests.unit.job_rows import make_job, olga, users  # noqa: F401
 
@@ -45,6 +46,16 @@ def test_a_job_is_found_with_and_without_whatever_its_id(client, olga):  # noqa:
         job = make_job("Theirs", id=job_id)
         assert client.get(job.get_absolute_url()).status_code == 200
         assert client.get(job.get_absolute_url().rstrip("/"), follow=True).status_code == 200
+
+
+def test_a_workflow_is_found_with_and_without_whatever_its_id(client, olga):  # noqa: F811
+    client.force_login(olga)
+    for workflow_id in ("0199f3c2-plain", "a/b", "theirs/live"):
+        workflow = Workflow.objects.create(id=workflow_id, title="Theirs", is_canvas=True)
+        assert client.get(workflow.get_absolute_url()).status_code == 200
+    plain = "/workflows/0199f3c2-plain"
+    assert client.get(plain).url == f"{plain}/"
+    assert client.get("/workflows").status_code == 200 and client.get("/workflows/new/").status_code == 200
 
 
 def test_what_is_nowhere_stays_nowhere(client, olga):  # noqa: F811

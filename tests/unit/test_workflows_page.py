@@ -36,7 +36,7 @@ def end(jobs, state="SUCCESS", **more):
     jobs.update(state=state, blocked=False, **more)
 
 
-def show(client, user, workflow, suffix="", **query):
+def show(client, user, workflow, suffix="/", **query):
     client.force_login(user)
     answer = client.get(f"/workflows/{workflow.pk}{suffix}", query)
     assert answer.status_code == 200
@@ -117,7 +117,7 @@ class TestList:
 
 
 class TestAccess:
-    @pytest.mark.parametrize("suffix", ["", "/live"])
+    @pytest.mark.parametrize("suffix", ["/", "/live"])
     def test_it_is_nobodys_business_but_its_owners_and_operators(self, client, alice, bob, olga, suffix):  # noqa: F811
         workflow = forty(alice)
         for user, status in ((alice, 200), (olga, 200), (bob, 404)):
@@ -203,10 +203,10 @@ class TestPage:
         workflow = forty(olga)
         client.force_login(olga)
         client.post(f"/workflows/{workflow.pk}/cancel")
-        html = client.get(f"/workflows/{workflow.pk}").text
+        html = client.get(workflow.get_absolute_url()).text
         assert "disabled>Cancelling" in html and f"/workflows/{workflow.pk}/cancel" not in html
         end(workflow.jobs.all(), "REVOKED")
-        html = client.get(f"/workflows/{workflow.pk}").text
+        html = client.get(workflow.get_absolute_url()).text
         assert "Cancelling" not in html and "Retry from failed step" in html
         answer = client.post(f"/workflows/{workflow.pk}/cancel", follow=True)
         assert "All of its jobs have ended already." in answer.text
@@ -305,7 +305,7 @@ class TestStep:
         job = workflow.jobs.get(title="C")
         client.force_login(alice)
         html = client.get(job.get_absolute_url()).text
-        assert f'<a href="/workflows/{workflow.pk}">Two</a>' in html
+        assert f'<a href="/workflows/{workflow.pk}/">Two</a>' in html
         assert "Waits for “A”, “B”." in html
         end(workflow.jobs.filter(title="A"))
         assert "Waits for “B”." in client.get(job.get_absolute_url()).text
@@ -326,7 +326,7 @@ class TestStep:
         client.force_login(alice)
         html = client.get(job.get_absolute_url()).text
         assert f"/jobs/{job.id}/retry" not in html
-        assert re.search(rf'href="/workflows/{workflow.pk}"[^>]*>Retry in its workflow', html)
+        assert re.search(rf'href="/workflows/{workflow.pk}/"[^>]*>Retry in its workflow', html)
 
     def test_the_list_of_jobs_says_that_it_waits(self, client, alice):  # noqa: F811
         submit_workflow({"title": "Two", "chain": [add("A"), add("B")]}, user=alice)

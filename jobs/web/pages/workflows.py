@@ -164,8 +164,11 @@ def _again(count: int) -> str:
 urlpatterns = [
     path("workflows", workflows, name="workflows"),
     path("workflows/rows", workflows, name="workflow-rows"),
-    path("workflows/<str:workflow_id>", workflow, name="workflow"),
-    path("workflows/<str:workflow_id>/live", live, name="workflow-live"),
-    path("workflows/<str:workflow_id>/cancel", _act(steer.cancel, lambda _: "Cancelling."), name="workflow-cancel"),
-    path("workflows/<str:workflow_id>/retry", _act(steer.retry, _again), name="workflow-retry"),
+]
+#: After all others: an id that Celery code chose may hold anything, a slash included.
+of_one = [
+    path("workflows/<path:workflow_id>/live", live, name="workflow-live"),
+    path("workflows/<path:workflow_id>/cancel", _act(steer.cancel, lambda _: "Cancelling."), name="workflow-cancel"),
+    path("workflows/<path:workflow_id>/retry", _act(steer.retry, _again), name="workflow-retry"),
+    path("workflows/<path:workflow_id>/", workflow, name="workflow"),
 ]
