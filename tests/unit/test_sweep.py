@@ -88,7 +88,7 @@ def test_a_real_run_proves_its_pool_and_leaves_the_sites_redis_alone(tmp_path):
     assert "inspect stats: celery.concurrency.eventlet:TaskPool" in answer.stdout
     rows = [line.split() for line in answer.stdout.splitlines() if line.startswith("eventlet") and "stats" not in line]
     assert [row[2] for row in rows] == ["io", "cpu", "none"]
-    # 20 at a time with 200 ms each: half a second may hold four bursts of 20.
-    assert 5 < float(rows[0][3]) <= 160
+    # 20 at a time with 200 ms each are 100 tasks/s at most; Celery's own green loop reaches a tenth of it.
+    assert 20 < float(rows[0][3]) <= 110
     ElementTree.fromstring(output.read_text())
     assert redis_client().dbsize() == before
