@@ -160,7 +160,8 @@ def _recorded(counts: dict[str, str]) -> CounterMetricFamily:
 
 def _forget_dead_processes() -> None:
     """A process that was killed leaves its open streams counted."""
-    for file in Path(os.environ.get(FOLDER, os.devnull)).glob("gauge_live*_*.db"):
+    files = Path(os.environ[FOLDER]).glob("gauge_live*_*.db") if FOLDER in os.environ else ()
+    for file in files:
         process = int(file.stem.rpartition("_")[2])
         try:
             os.kill(process, 0)
