@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from jobs.browse import qualifiers
 from jobs.core.access import is_operator
+from jobs.core.moment import bound
 from jobs.core.search_words import words_of
 from jobs.core.states import State
 
@@ -134,8 +136,8 @@ class JobFilter(forms.Form):
             words=tuple(dict.fromkeys([*words, *words_of(values.get("error", ""))])),
             error=values.get("error", ""),
             id_prefix=self._checked(origin["id"], _id_prefix, values.get("id", "")) or own_id,
-            since=self._checked(origin["since"], qualifiers.moment, values["since"]),
-            until=self._checked(origin["until"], qualifiers.moment, values["until"]),
+            since=self._checked(origin["since"], bound, values["since"]),
+            until=self._checked(origin["until"], partial(bound, end=True), values["until"]),
         )
         return data
 

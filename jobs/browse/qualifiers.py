@@ -2,10 +2,6 @@
 
 import difflib
 import re
-from datetime import datetime, timedelta
-
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
 from jobs.core.states import SHOWN, State
 
@@ -25,8 +21,6 @@ STATES: dict[str, str] = {
 }
 
 _TERM = re.compile(r'(?:(?P<name>[A-Za-z_]+):(?!//))?(?P<value>"[^"]*"?|\S+)?')
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)", re.IGNORECASE)
-_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 def split(text: str) -> tuple[dict[str, str], str]:
@@ -81,22 +75,6 @@ def state(text: str) -> str:
         return STATES[text.strip().lower()]
     except KeyError:
         raise ValueError(_unknown(text, [*SHOWN, *STATES], among="state")) from None
-
-
-def moment(text: str) -> datetime:
-    """A time given as a span before now (2h, 3d) or as ISO 8601, the local zone assumed. Raises ValueError."""
-    text = text.strip()
-    try:
-        if span := _SPAN.fullmatch(text):
-            return timezone.now() - timedelta(seconds=float(span[1]) * _UNITS[span[2].lower()])
-        # A "+" in an address that was not encoded arrives as a space.
-        if at := parse_datetime(text.replace(" ", "+") if re.search(r"T.* \d\d:?\d\d$", text) else text):
-            return at if timezone.is_aware(at) else timezone.make_aware(at)
-        if day := parse_date(text):
-            return timezone.make_aware(datetime(day.year, day.month, day.day))
-    except (ValueError, OverflowError):
-        pass
-    raise ValueError(f"`{text}` is no time: expected 2h, 3d, 2026-11-21 or 2026-11-21T14:00.")
 
 
 def _unknown(given: str, known: list[str], among: str = "") -> str:

@@ -34,7 +34,7 @@ class ExportForm(Kind.Form):
     queue = forms.CharField(required=False, max_length=100)
     owner = forms.CharField(required=False, max_length=150, help_text="A user name.")
     since = forms.CharField(required=False, max_length=40, help_text="Created since: 2h, 3d, 2026-11-21.")
-    until = forms.CharField(required=False, max_length=40, help_text="Created until.")
+    until = forms.CharField(required=False, max_length=40, help_text="Created until: a date (all of it) or time.")
     fieldsets = (("Filter", ("state", "kind", "queue", "owner", "since", "until")),)
 
     def clean(self) -> dict[str, Any]:

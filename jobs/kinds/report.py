@@ -8,8 +8,9 @@ from django.conf import settings
 from django.utils.text import slugify
 
 from jobs.core.kind import Context, Kind
+from jobs.core.moment import bound
 from jobs.kinds._report import words
-from jobs.kinds._report.choices import FORMATS, MEASURES, Question, moment, split_names
+from jobs.kinds._report.choices import FORMATS, MEASURES, Question, split_names
 from jobs.kinds._report.form import ReportForm
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def _source(params: dict[str, Any], ctx: Context, folder: Path, report: Callable
     from jobs.kinds._report.tables import from_file, from_jobs
 
     if params["source"] == "jobs":
-        since, until = moment(params.get("since") or ""), moment(params.get("until") or "", end=True)
+        since = bound(params["since"]) if params.get("since") else None
+        until = bound(params["until"], end=True) if params.get("until") else None
         return from_jobs(ctx.owner, since, until, folder, report)
     ref = params["table"][0]
     return from_file(ctx.path(ref), ref["name"], folder, report)

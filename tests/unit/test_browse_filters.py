@@ -78,8 +78,15 @@ def test_submitters_are_held_to_their_own_jobs(alice, bob, olga):  # noqa: F811
 
 def test_times_are_iso_days_or_spans():
     assert query(since="2026-11-21T14:00:00Z").since.isoformat() == "2026-11-21T14:00:00+00:00"
-    assert query(since="2026-11-21").since.hour == 0
+    assert query(since="2026-11-21").since.isoformat() == "2026-11-21T00:00:00+00:00"
+    assert query(until="2026-11-21").until.isoformat() == "2026-11-22T00:00:00+00:00", "all of that day"
     assert abs(query(until="3d").until - timezone.now() + timedelta(days=3)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("edge", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00", "99999999999d", "2026-02-30"])
+@pytest.mark.parametrize("field", ["since", "until"])
+def test_a_time_beyond_the_calendar_is_refused(field, edge):
+    assert "is no time" in errors(**{field: edge})[field][0]
 
 
 def test_an_id_among_the_words_is_looked_up():

@@ -1,14 +1,9 @@
 """What a submitter may ask for, and the words for it."""
 
 import csv
-import datetime as dt
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
 SOURCES = {"file": "An uploaded table", "jobs": "Jobsite's own job history"}
 MEASURES = {
@@ -26,8 +21,6 @@ USUAL_MEASURES = ("count", "sum", "mean", "median", "p95")
 BUCKETS = {"hour": "Hour", "day": "Day", "week": "Week", "month": "Month"}
 FORMATS = {"pdf": "PDF", "html": "HTML", "xlsx": "Excel (XLSX)", "csv": "CSV"}
 BAD_VALUES = {"refuse": "Stop and name the line", "missing": "Count them as missing"}
-_AGO = re.compile(r"(\d{1,5})\s*([mhdw])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @dataclass(frozen=True)
@@ -72,29 +65,3 @@ def no_column(name: str, columns: Iterable[str]) -> str:
     columns = list(columns)
     more = f" and {len(columns) - 40} more" if len(columns) > 40 else ""
     return f"There is no column {name!r}. The columns are: {', '.join(columns[:40])}{more}."
-
-
-def moment(text: str, *, end: bool = False) -> dt.datetime | None:
-    """A point in time from a date, a date with time, or how long ago ("7d"); None for an empty text.
-
-    A bare date is its start, or with `end` the start of the next day. Raises ValueError.
-    """
-    text = text.strip()
-    if not text:
-        return None
-    if ago := _AGO.fullmatch(text.lower()):
-        return timezone.now() - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    zone = timezone.get_default_timezone()
-    try:
-        if date := parse_date(text):
-            start = date + dt.timedelta(days=1) if end else date
-            return dt.datetime.combine(start, dt.time(), zone)
-        found = parse_datetime(text)
-    except (ValueError, OverflowError):
-        found = None
-    if found is None:
-        raise ValueError(
-            f"{text!r} is no time: give a date (2026-11-01), a date and time (2026-11-01 14:30), "
-            "or how long ago (24h, 7d)."
-        )
-    return found if found.tzinfo else found.replace(tzinfo=zone)

@@ -1,11 +1,13 @@
 """The form of a report. What can be told from a header is told here, before anything is queued."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
 
 from jobs.core.fields import MB, UploadField
 from jobs.core.kind import Kind
+from jobs.core.moment import bound
 from jobs.kinds._report import history
 from jobs.kinds._report.choices import (
     BAD_VALUES,
@@ -14,7 +16,6 @@ from jobs.kinds._report.choices import (
     MEASURES,
     SOURCES,
     find_column,
-    moment,
     no_column,
     split_names,
 )
@@ -76,22 +77,8 @@ class ReportForm(Kind.Form):
         choices=list(FORMATS.items()), initial=["pdf", "xlsx"], widget=forms.CheckboxSelectMultiple
     )
 
-    def clean_since(self) -> str:
-        return self._moment("since")
-
-    def clean_until(self) -> str:
-        return self._moment("until")
-
     def clean_measures(self) -> list[str]:
         return [name for name in MEASURES if name in self.cleaned_data["measures"]]
-
-    def _moment(self, name: str) -> str:
-        text = self.cleaned_data[name].strip()
-        try:
-            moment(text)
-        except (ValueError, OverflowError) as error:
-            raise forms.ValidationError(str(error) or f"{text!r} is too long ago.") from error
-        return text
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
@@ -107,9 +94,17 @@ class ReportForm(Kind.Form):
         return data
 
     def _check_period(self, data: dict[str, Any]) -> None:
-        since, until = moment(data.get("since") or ""), moment(data.get("until") or "", end=True)
+        since, until = (self._bound(name) for name in ("since", "until"))
         if data.get("source") == "jobs" and since and until and since >= until:
             self.add_error("until", "Must be after the start.")
+
+    def _bound(self, name: str) -> datetime | None:
+        try:
+            text = self.cleaned_data.get(name) or ""
+            return bound(text, end=name == "until") if text else None
+        except ValueError as error:
+            self.add_error(name, str(error))
+            return None
 
     def _check_columns(self, data: dict[str, Any], from_file: bool) -> None:
         columns = columns_of(data.get("table")) if from_file else list(history.COLUMNS)

@@ -20,7 +20,7 @@ _MEANING = {
     "owner": "User name; others than operators see only their own jobs.",
     "q": 'Words of title, kind, owner and error, with qualifiers: `error:"timed out" news*`.',
     "since": "Accepted after: 2h, 3d, 2026-11-21 or 2026-11-21T14:00Z.",
-    "until": "Accepted before, written as `since`.",
+    "until": "Accepted before, written as `since`; of a date, all of it counts.",
 }
 _FIELDS: dict[str, Any] = JobFilter.base_fields
 _QUERY: dict[str, dict[str, Any]] = {
