@@ -1,9 +1,12 @@
-"""However many jobs end at once, their messages are acknowledged.
+"""However many jobs end at once, their messages are acknowledged, and cheaply.
 
 kombu's pool holds ten connections and refuses an eleventh; the refused acknowledgement is only logged, and its place
-stays taken for good. Measured: of 1,000 green jobs that ended together 835 were never acknowledged.
+stays taken for good. Measured: of 1,000 green jobs that ended together 835 were never acknowledged. It also makes a
+client for every message and every acknowledgement: of what a no-op costs a prefork master, 15 %.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -14,7 +17,7 @@ from jobs.wire.connection import MOST_CONNECTIONS, WAIT_FOR_CONNECTION
 
 
 class ShareConnections(bootsteps.StartStopStep):
-    """Gives the consumer's channel a pool in which those wait for whom no connection is left."""
+    """Gives the consumer's channel a pool in which those wait for whom no connection is left, and one client for it."""
 
     requires = (Tasks,)
 
@@ -30,3 +33,10 @@ class ShareConnections(bootsteps.StartStopStep):
             **own.connection_kwargs,
         )
         own.disconnect()
+        shared = channel._create_client()
+
+        @contextmanager
+        def conn_or_acquire(client: Any = None) -> Iterator[Any]:
+            yield client or shared
+
+        channel.conn_or_acquire = conn_or_acquire

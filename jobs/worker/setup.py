@@ -1,5 +1,6 @@
 """What turns a Celery worker into one of Jobsite's: connected to Celery's signals, nothing to change in any task."""
 
+import gc
 import logging
 import signal
 import time
@@ -10,6 +11,7 @@ from django.conf import settings
 
 from jobs.wire.publish import POLICY_HEADER, USER_HEADER
 from jobs.worker import guard, interrupt, lease, logs
+from jobs.worker.acks import GatherAcks
 from jobs.worker.connections import ShareConnections
 from jobs.worker.execution import process, running
 from jobs.worker.loopguard import LoopGuard
@@ -47,7 +49,7 @@ def _pass_on_owner(headers: dict[str, Any], **_: Any) -> None:
 
 
 def _add_steps(sender: str, instance: Any, **_: Any) -> None:
-    instance.app.steps["consumer"].update((ShareConnections, RenewVisibility, Steering, Wake))
+    instance.app.steps["consumer"].update((ShareConnections, GatherAcks, RenewVisibility, Steering, Wake))
 
 
 def _on_worker(sender: str, instance: Any, conf: Any, **_: Any) -> None:
@@ -66,6 +68,11 @@ def _on_worker(sender: str, instance: Any, conf: Any, **_: Any) -> None:
     if process.pool in ("eventlet", "gevent"):
         _forbid_sql()
         _share_backend(app)
+    # What lives as long as the process is not looked through again: billiard collects before each fork, a quarter of a
+    # second while the whole pool waits; the event loop waits as long for each full collection; and pages that no
+    # collection writes to stay shared with the children.
+    gc.collect()
+    gc.freeze()
 
 
 def _share_backend(app: Celery) -> None:

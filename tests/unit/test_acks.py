@@ -1,0 +1,103 @@
+"""Acknowledgements reach Redis though they do not go one by one."""
+
+import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+from django.conf import settings
+from kombu import Connection, Consumer, Queue
+from kombu.exceptions import OperationalError
+
+from jobs.wire.connection import redis_client
+from jobs.worker.acks import GatherAcks
+from tests.system.stack import wait_for
+
+
+class Threads:
+    """A timer like a worker's, on threads."""
+
+    def call_after(self, seconds, function):
+        threading.Timer(seconds, function).start()
+
+
+@contextmanager
+def worker_channel():
+    """A channel from which messages were taken as by a worker, what was taken, and the step."""
+    with Connection(settings.REDIS_URL) as connection, connection.channel() as channel:
+        taken = []
+        queue = Queue("acks", routing_key="acks")
+        consumer = Consumer(channel, [queue], on_message=taken.append)
+        consumer.qos(prefetch_count=10)
+        worker = SimpleNamespace(task_consumer=consumer, timer=Threads(), connection_errors=(OperationalError, OSError))
+        step = GatherAcks(worker)
+        step.start(worker)
+        producer = connection.Producer()
+
+        def take(count):
+            for number in range(len(taken), count):
+                producer.publish({"n": number}, routing_key="acks", declare=[queue])
+            with consumer:
+                while len(taken) < count:
+                    connection.drain_events(timeout=5)
+            return taken
+
+        yield take, step, worker
+
+
+def unacked():
+    client = redis_client()
+    return client.hlen("unacked"), client.zcard("unacked_index")
+
+
+def test_they_are_written_without_anything_else_to_write():
+    with worker_channel() as (take, *_):
+        messages = take(5)
+        assert unacked() == (5, 5)
+        for message in messages[:4]:
+            message.ack()
+        wait_for(lambda: unacked() == (1, 1))
+        messages[4].ack()
+        wait_for(lambda: unacked() == (0, 0))
+
+
+def test_they_go_with_the_next_message(monkeypatch):
+    monkeypatch.setattr("jobs.worker.acks.WAIT", 3_600)
+    monkeypatch.setattr(Threads, "call_after", lambda *_: None)
+    with worker_channel() as (take, *_):
+        take(2)[0].ack()
+        assert unacked() == (2, 2)
+        take(3)
+        assert unacked() == (2, 2), "one went, one came"
+        second, third = take(3)[1:]
+        second.ack()
+        third.reject()
+        assert unacked() == (0, 0)
+
+
+def test_a_worker_that_stops_writes_them_and_waits_no_more(monkeypatch):
+    monkeypatch.setattr(Threads, "call_after", lambda *_: None)
+    with worker_channel() as (take, step, worker):
+        first, second, third = take(3)
+        first.ack()
+        step.stop(worker)
+        assert unacked() == (2, 2)
+        second.ack()
+        third.ack()
+        assert unacked() == (0, 0)
+
+
+def test_one_that_is_put_back_is_not_acknowledged():
+    with worker_channel() as (take, *_):
+        first, second = take(2)
+        first.ack()
+        second.requeue()
+        wait_for(lambda: unacked() == (0, 0))
+        assert redis_client().llen("acks") == 1
+
+
+@pytest.fixture(autouse=True)
+def clean():
+    redis_client().delete("acks", "unacked", "unacked_index", "_kombu.binding.acks")
+    yield
+    redis_client().delete("acks", "unacked", "unacked_index", "_kombu.binding.acks")
