@@ -43,10 +43,13 @@ class Queue:
 
     @property
     def still_taking(self) -> tuple[str, ...]:
-        """While it is paused: names of those that have not yet said that they leave it alone."""
+        """While it is paused: names of those that have not yet said that they leave it alone.
+
+        Not of the silent: they beat over the same Redis that messages come from, and so take none either.
+        """
         if self.pause is None:
             return ()
-        return tuple(worker.name for worker in self.workers if self.name not in worker.paused)
+        return tuple(worker.name for worker in self.workers if not worker.is_silent and self.name not in worker.paused)
 
     @property
     def can(self) -> list[str]:

@@ -107,9 +107,10 @@ def test_other_peoples_queues_and_messages_are_shown_too():
     assert (theirs.name, theirs.waiting, theirs.oldest) == ("theirs", 1, None)
 
 
-def test_a_pause_is_confirmed_by_each_worker(olga):  # noqa: F811
+def test_a_pause_is_confirmed_by_each_worker_that_lives(olga):  # noqa: F811
     make_worker("io@web-1")
     make_worker("io@web-2", paused=["io"])
+    make_worker("io@web-3", heard=34)  # killed, and takes nothing any more
     pause.pause("io", olga)
     io = queues(workers.workers())[0]
     assert io.pause.by == "olga" and io.still_taking == ("io@web-1",) and io.can == ["resume"]
