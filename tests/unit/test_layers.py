@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.wire import keys
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Django's own folders: commands and template tags are on top of everything, migrations are generated.
 UNLAYERED = {"management", "migrations", "templates", "templatetags", "static"}
@@ -137,3 +139,10 @@ def test_no_file_is_too_long():
     assert len(paths) > 100
     long = {path: count for path in paths if (count := len((ROOT / path).read_text().splitlines())) > LONGEST}
     assert not long
+
+
+def test_everything_in_redis_is_told():
+    told, others = (ROOT / "docs" / "architecture.md").read_text(), {"GROUP", "COMPLETE", "STEPS"}
+    names = {value for name, value in vars(keys).items() if name.isupper() and name not in others}
+    assert len(names) > 10
+    assert not {name for name in names if f"`{name}`" not in told}
