@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from jobs.core.errors import PermanentError
@@ -30,6 +29,7 @@ from jobs.kinds._email.letters import (
     wire_format,
 )
 from jobs.kinds._email.pace import Pace
+from jobs.kinds._given import content_of
 
 LEAVE_OUT, REFUSE = "leave_out", "refuse"
 #: Of all attachments together: encoded they stay below the 25 MB that mail servers commonly take.
@@ -105,7 +105,7 @@ class EmailForm(Kind.Form):
         if not files or PurePath(files[0].name).suffix.lower() != ".xlsx":
             return files
         try:
-            content = workbook.as_csv(_content(files[0]))
+            content = workbook.as_csv(content_of(files[0]))
         except mailing.Unreadable as error:
             raise ValidationError(str(error)) from error
         return [SimpleUploadedFile(f"{PurePath(files[0].name).stem}.csv", content, "text/csv")]
@@ -145,7 +145,7 @@ class EmailForm(Kind.Form):
                 self.add_error(name, f"With a recipients file each row gets its own message: leave {label} empty.")
         file = data["recipients"][0]
         try:
-            found = mailing.read(_content(file), template.keys(data.get("subject", "")))
+            found = mailing.read(content_of(file), template.keys(data.get("subject", "")))
         except mailing.Unreadable as error:
             self.add_error("recipients", str(error))
             return
@@ -192,7 +192,7 @@ class SendEmail(Kind):
         file = (cleaned.get("recipients") or [None])[0]
         params = {"to": [], "cc": [], "bcc": [], "subject": "", "from_email": "", **cleaned}
         try:
-            letters, left_out = letters_of(params, _content(file) if file else None)
+            letters, left_out = letters_of(params, content_of(file) if file else None)
         except mailing.Unreadable as error:
             return [("Recipients file", str(error))]
         letters, suppressed = _unsuppressed(letters)
@@ -227,7 +227,7 @@ class SendEmail(Kind):
 
     @classmethod
     def only(cls, part: str, params: Mapping[str, Any], states: Mapping[str, str]) -> dict[str, Any] | None:
-        return unsent.remaining(part, params, states, lambda ref: _content(FileRef.from_json(ref)))
+        return unsent.remaining(part, params, states, lambda ref: content_of(FileRef.from_json(ref)))
 
     def run(self, params: dict[str, Any], ctx: Context) -> dict[str, Any]:
         file = ctx.open(params["recipients"][0]).read() if params["recipients"] else None
@@ -278,14 +278,3 @@ def _send(composer: Composer, letters: list[Letter], book: Book, pace: Pace, ctx
 def _unsuppressed(letters: list[Letter]) -> tuple[list[Letter], list[mailing.LeftOut]]:
     """The letters without whom the suppression list names now, and those who are left out so."""
     return leave_out(letters, suppression.listed(address for letter in letters for address in letter.addresses))
-
-
-def _content(file: Any) -> bytes:
-    """The bytes of an upload, or of a file that is stored already."""
-    if isinstance(file, FileRef):
-        with storages["jobs"].open(file.path) as stored:
-            return stored.read()
-    file.seek(0)
-    content = file.read()
-    file.seek(0)
-    return content

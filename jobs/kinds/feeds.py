@@ -19,6 +19,7 @@ from jobs.core.retry import Exponential, Retry
 from jobs.kinds._feeds import lists
 from jobs.kinds._feeds.gathering import ACCEPT, Gathering, Outcome
 from jobs.kinds._feeds.memory import Memory
+from jobs.kinds._given import content_of
 from jobs.kinds._net.client import Request
 
 COLUMNS = (
@@ -97,7 +98,7 @@ class FeedsForm(Kind.Form):
 def listed(text: str, files: list[Any]) -> lists.UrlList:
     """The URLs of both fields. Raises lists.Unusable."""
     file = files[0] if files else None
-    return lists.of(text, file.name if file else "", lists.content_of(file) if file else None)
+    return lists.of(text, file.name if file else "", content_of(file) if file else None)
 
 
 class FetchFeeds(Kind):

@@ -1,20 +1,19 @@
 """Unpack: the files of a zip, one by one."""
 
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from django import forms
-from django.core.files.storage import storages
 
 from jobs.core.errors import PermanentError
-from jobs.core.fields import MB, FileRef, UploadField, size_in_words
+from jobs.core.fields import MB, UploadField, size_in_words
 from jobs.core.kind import Context, Kind
 from jobs.core.retry import Exponential, Retry
+from jobs.kinds._given import opened
 from jobs.kinds._zip import reading
 from jobs.kinds._zip.names import Numbered, own
 from jobs.kinds._zip.reading import MAX_FILE, MAX_UNPACKED, Unusable
@@ -97,23 +96,11 @@ class Contents:
 
 def look(file: Any, pattern: str) -> Contents:
     """What an upload, or a file that is stored already, holds. Raises Unusable."""
-    with _open(file) as content, reading.opened(content) as archive:
-        return _contents(archive, pattern)
-
-
-@contextmanager
-def _open(file: Any) -> Iterator[IO[bytes]]:
-    if isinstance(file, FileRef):
-        try:
-            stored = storages["jobs"].open(file.path)
-        except FileNotFoundError:
-            raise Unusable(f"{file.name} is not kept any more.") from None
-        with stored:
-            yield stored
-    else:
-        file.seek(0)
-        yield file
-        file.seek(0)
+    try:
+        with opened(file) as content, reading.opened(content) as archive:
+            return _contents(archive, pattern)
+    except FileNotFoundError:
+        raise Unusable(f"{file.name} is not kept any more.") from None
 
 
 def _contents(archive: zipfile.ZipFile, pattern: str) -> Contents:

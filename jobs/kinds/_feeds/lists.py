@@ -7,11 +7,7 @@ import xml.parsers.expat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
 
-from django.core.files.storage import storages
-
-from jobs.core.fields import FileRef
 from jobs.kinds._net import urls
 
 MOST_URLS = 10_000
@@ -57,17 +53,6 @@ def of(text: str, name: str, content: bytes | None, pause: Callable[[], object] 
         more = f" And {len(problems) - NAMED:,} more." if len(problems) > NAMED else ""
         raise Unusable(" ".join(problems[:NAMED]) + more)
     return UrlList(list(found), count - len(found))
-
-
-def content_of(file: Any) -> bytes:
-    """The bytes of an upload, or of a file that is stored already."""
-    if isinstance(file, FileRef):
-        with storages["jobs"].open(file.path) as stored:
-            return stored.read()
-    file.seek(0)
-    content = file.read()
-    file.seek(0)
-    return content
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
