@@ -46,10 +46,11 @@ def submit_workflow(
     fingerprint = _fingerprint(spec, files or {}) if idempotency_key else ""
     if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint)):
         return earlier
+    planned = read(_tied(spec))
     if files:
         spec = with_stored(spec, files, user)
+        planned = read(_tied(spec))
     top = {name: spec[name] for name in _TOP if name in spec}
-    planned = read({name: value for name, value in spec.items() if name not in _TOP})
     on_failure, due_at = _on_failure(top.get("on_failure")), _due(top.get("due_at"))
     quota.check(user, len(planned))
     built = _built(planned, user, via, due_at)
@@ -70,6 +71,10 @@ def submit_workflow(
     first = [one.draft.job for one in built if not one.draft.job.blocked]
     transaction.on_commit(lambda: publish_now(first))
     return workflow
+
+
+def _tied(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in spec.items() if name not in _TOP}
 
 
 def _built(planned: list[Planned], user: Any, via: str, due_at: datetime | None) -> list[_Built]:

@@ -82,6 +82,18 @@ def test_files_come_along_under_the_names_that_steps_give(program):
     assert answer.status_code == 422 and list(answer.json()["errors"]) == ["other"]
 
 
+def test_a_wrong_shape_is_told_before_its_files_are_looked_at_or_kept(program):
+    file = SimpleUploadedFile("sales.csv", b"a,b\n1,2\n")
+    answer = program.form("workflows", {"data": json.dumps(CHAIN), "sales": file})
+    assert answer.status_code == 422 and list(answer.json()["errors"]) == ["workflow"]
+    file.seek(0)
+    answer = program.form(
+        "workflows", {"params": json.dumps({"chain": [{"kind": 5, "params": "upload:sales"}]}), "sales": file}
+    )
+    assert answer.status_code == 422 and list(answer.json()["errors"]) == ["chain[0].kind"]
+    assert not Artifact.objects.exists()
+
+
 def test_files_sent_again_with_the_same_key_answer_the_same_workflow(program):
     step = {"kind": "report", "params": {"table": "upload:sales", "group_by": "a", "measure": "b"}}
 
