@@ -18,6 +18,7 @@ NAMES = {
     "recorded": "no-op tasks recorded, beside stock results",
     "feeds": "1,000 slow feeds through one io worker, beside prefork",
     "pools": "what a task costs in each pool, and the memory of 1,000 that wait",
+    "sweep": "waiting, computing and no work over pools and concurrencies, 10 to 1,000",
     "guard": "the loop guard's CPU time",
     "image": "photographs made smaller, beside Pillow",
     "report": "a report of a million rows, beside pandas and ReportLab",
