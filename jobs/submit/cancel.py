@@ -34,7 +34,8 @@ def cancel(job: Job, user: Any = None, via: str = "form") -> Job:
         AuditEntry.record(user, "cancel", job=job, via=via)
     job.refresh_from_db()
     with contextlib.suppress(ConnectionError):  # the wish is in SQL: the keeper carries it out once Redis is back
-        carry_out(job)
+        if carry_out(job) == "final":
+            wait_for_record(job)  # the keeper read the wish and carried it out first, or the job has just ended
     job.refresh_from_db()
     return job
 
