@@ -10,7 +10,7 @@ from jobs.workflows.outlook import state_of
 from tests.system.stack import wait_for
 
 
-def test_a_chord_between_two_steps_survives_the_kill_of_the_keeper(stack):
+def test_a_chord_between_two_steps_survives_the_kill_of_keeper_and_worker(stack):
     def add(x, y):
         return {"kind": "add", "params": {"x": x, "y": y}}
 
@@ -19,7 +19,9 @@ def test_a_chord_between_two_steps_survives_the_kill_of_the_keeper(stack):
     workflow = submit_workflow({"chain": [add(1, 1), {"chord": {"header": header, "body": body}}]})
     wait_for(lambda: workflow.jobs.filter(state="STARTED").count() >= 5, 30, "the header to run")
     stack.kill("keeper")
+    stack.kill("io")
     stack.start("keeper")
+    stack.start("io")
     jobs = stack.wait(list(workflow.jobs.all()), 90)
     assert {job.state for job in jobs} == {"SUCCESS"} and state_of(workflow) == "SUCCESS"
     both = Job.objects.get(edges_after__after__kind="compute", workflow=workflow)
