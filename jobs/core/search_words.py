@@ -12,9 +12,10 @@ LONGEST, MOST = 60, 200
 
 def words_of(text: str) -> list[str]:
     """The words of a text: lower case, without accents and punctuation, each once, in order."""
-    plain = unicodedata.normalize("NFKD", text)
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter)).casefold()
-    return list(dict.fromkeys(word[:LONGEST] for word in _WORD.findall(plain)))
+    if not text.isascii():
+        apart = unicodedata.normalize("NFKD", text)
+        text = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return list(dict.fromkeys(word[:LONGEST] for word in _WORD.findall(text.casefold())))
 
 
 def words_for(title: str, kind: str, kind_label: str, owner_name: str, error: str = "") -> str:
