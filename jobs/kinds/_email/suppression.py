@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from jobs.core.kind import Context
 from jobs.kinds._email.book import TemporaryFailure
@@ -24,12 +24,19 @@ _TOLD = 50
 
 def listed(addresses: Iterable[str]) -> dict[str, str]:
     """{address in lower case: reason} of those on the list, from SQL."""
-    if not Suppression.objects.exists():
+    if _is_empty():
         return {}
     found: dict[str, str] = {}
     for some in _batches(addresses):
         found.update(Suppression.objects.filter(address__in=some).values_list("address", "reason"))
     return found
+
+
+def _is_empty() -> bool:
+    """Asked of every mailing that is submitted, where making the question takes the ORM ten times as long as SQL."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT 1 FROM {Suppression._meta.db_table} LIMIT 1")  # noqa: S608
+        return cursor.fetchone() is None
 
 
 def listed_now(addresses: Iterable[str], ctx: Context) -> dict[str, str]:
