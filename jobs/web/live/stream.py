@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from jobs.web.live import frames
 from jobs.web.live.frames import Latest, News
-from jobs.wire import events, keys
+from jobs.wire import events, keys, scripts
 
 logger = logging.getLogger("jobsite.web")
 
@@ -93,6 +93,7 @@ class Hub:
     def __init__(self, client: "Redis"):
         #: Typed loosely: redis-py's hints do not know that `decode_responses` leaves no bytes.
         self.redis: Any = client
+        self._script = client.register_script(scripts.source("newer"))
         #: Id of the last event read.
         self.position = "0-0"
         #: Redis is away since the last read.
@@ -210,17 +211,25 @@ class Hub:
         if entries:
             self._read_from = entries[-1][0]
         for stream_id, fields in reversed(entries):
-            self._keep(stream_id, fields)
+            self._keep(stream_id, fields.get("e", ""))
             self.position = stream_id
 
     async def _read(self) -> bool:
         """One turn; False where nothing came within `_BLOCK`."""
-        entries = _entries(await self.redis.xread({keys.EVENTS: self.position}, count=_BATCH, block=_BLOCK))
-        for stream_id, fields in entries:
+        entries = await self._newer()
+        if not entries:
+            entries = _entries(await self.redis.xread({keys.EVENTS: self.position}, count=_BATCH, block=_BLOCK))
+        for stream_id, text in entries:
             self.position = stream_id
-            if news := self._keep(stream_id, fields):
+            if news := self._keep(stream_id, text):
                 self._tell(news)
         return bool(entries)
+
+    async def _newer(self) -> list[tuple[str, str]]:
+        """What came since the last turn, (id, event) each; in a busy moment this is how all is read."""
+        text: str = await self._script(keys=[keys.EVENTS], args=[self.position, _BATCH])
+        parts = text.split("\n") if text else []
+        return list(zip(parts[::2], parts[1::2], strict=True))
 
     async def _check(self) -> None:
         """Find out whether events were lost: Redis emptied or replaced, or the stream cut beyond where we are."""
@@ -244,9 +253,9 @@ class Hub:
         first = info["first-entry"]
         return (first[0] if first else None), info["last-generated-id"]
 
-    def _keep(self, stream_id: str, fields: dict[str, Any]) -> News | None:
+    def _keep(self, stream_id: str, text: str) -> News | None:
         try:
-            event = events.decode(stream_id, fields.get("e", ""))
+            event = events.decode(stream_id, text)
         except ValueError as error:
             logger.warning("An event was passed over: %s", error)
             return None
@@ -292,10 +301,9 @@ def _is_for(audience: str, job: str | None, news: News) -> bool:
     return audience in ("*", news.user) and job in (None, news.job)
 
 
-def _entries(answer: Any) -> list[tuple[str, dict[str, Any]]]:
-    """The entries of the one stream that was asked for: XREAD answers nothing, a list or (RESP 3) a dict."""
+def _entries(answer: Any) -> list[tuple[str, str]]:
+    """(id, event) of the one stream that was asked for: XREAD answers nothing, a list or (RESP 3) a dict."""
     if not answer:
         return []
-    if isinstance(answer, dict):
-        return list(answer[keys.EVENTS][0])
-    return list(answer[0][1])
+    entries = answer[keys.EVENTS][0] if isinstance(answer, dict) else answer[0][1]
+    return [(stream_id, fields.get("e", "")) for stream_id, fields in entries]
