@@ -113,7 +113,7 @@ def _row(
         id=new_id(), kind=task.name, is_kind=False, title=title, owner=owner, via=via, queue=queue or task.pool,
         priority=priority_number(priority), params=dict(called), max_attempts=(task.task.max_retries or 0) + 1,
         created=now, changed=now, due_at=due_at, blocked=blocked,
-        next_check_at=due_at if waits else first_check(None, blocked=blocked),
+        next_check_at=due_at if waits else first_check(None, now, blocked=blocked),
         search=words_for(title, task.name, task.name, owner.get_username() if owner else ""), **more,
     )  # fmt: skip
 

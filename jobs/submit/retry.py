@@ -50,7 +50,7 @@ def _again(job: Job, user: Any, via: str) -> Job:
     with write():
         # Of two people who press at once, one UPDATE finds the state; the other's WHERE no longer matches.
         mine = Job.objects.filter(pk=job.pk, attempt=job.attempt)
-        again = start_again(mine, now, next_check_at=first_check(job.kind_class))
+        again = start_again(mine, now, next_check_at=first_check(job.kind_class, now))
         if not again:
             job.refresh_from_db()
             state = live_state(job)

@@ -113,6 +113,7 @@ def submit_many(
     quota.check(user, len(items) - len(earlier))
     errors: dict[str, list[str]] = {}
     drafts: list[Draft] = []
+    now = timezone.now()  # of all of them: each column's value is made ready for SQL once
     for index, params in enumerate(items):
         key = keys[index] if keys else None
         if key in earlier:
@@ -120,7 +121,7 @@ def submit_many(
         try:
             drafts.append(drafted(
                 kind, params, user=user, via=via, title=title, priority=priority, queue=queue, due_at=due_at,
-                idempotency_key=key,
+                idempotency_key=key, now=now,
             ))  # fmt: skip
         except Refused as refused:
             errors.update({f"items[{index}].{field}": texts for field, texts in refused.errors.items()})
@@ -210,11 +211,11 @@ def kind_for(kind: str | type[Kind], user: Any) -> type[Kind]:
     return found
 
 
-def row_for(kind: type[Kind], params: Mapping[str, Any], *, user: Any, via: str, title: str,
-            priority: str | int | None, queue: str | None, due_at: datetime | None = None, blocked: bool = False,
-            **more: Any) -> Job:  # fmt: skip
+def row_for(kind: type[Kind], params: Mapping[str, Any], *, user: Any, via: str, title: str = "",
+            priority: str | int | None = None, queue: str | None = None, due_at: datetime | None = None,
+            blocked: bool = False, now: datetime | None = None, **more: Any) -> Job:  # fmt: skip
     """A job that is not stored yet. blocked: its parameters are not all known, and dispatch leaves it alone."""
-    now = timezone.now()
+    now = now or timezone.now()
     title = (title or ("" if blocked else kind.title(params))).strip()[:200] or kind.label
     owner = user if user is not None and user.pk else None
     waits = due_at is not None and due_at > now
@@ -222,7 +223,7 @@ def row_for(kind: type[Kind], params: Mapping[str, Any], *, user: Any, via: str,
         id=new_id(), kind=kind.slug, title=title, owner=owner, via=via, queue=queue_for(kind, queue, user),
         priority=priority_number(priority), params=dict(params), max_attempts=kind.retry.attempts, created=now,
         changed=now, due_at=due_at, blocked=blocked,
-        next_check_at=due_at if waits else first_check(kind, blocked=blocked),
+        next_check_at=due_at if waits else first_check(kind, now, blocked=blocked),
         unique_key=None if blocked else _unique_key(kind, params),
         search=words_for(title, kind.slug, kind.label, owner.get_username() if owner else ""), **more,
     )  # fmt: skip
@@ -234,12 +235,12 @@ def _unique_key(kind: type[Kind], params: Mapping[str, Any]) -> str | None:
     return key if key is None or len(key) <= 255 else hashlib.sha256(key.encode()).hexdigest()
 
 
-def first_check(kind: type[Kind] | None, *, blocked: bool = False) -> datetime | None:
+def first_check(kind: type[Kind] | None, now: datetime, *, blocked: bool = False) -> datetime | None:
     """When dispatch first looks at a job that is due. None: not by the clock, but at every turn (one of a limited kind,
     that waits for its place), or once a step before it has ended."""
     if blocked or (kind is not None and kind.is_limited()):
         return None
-    return timezone.now() + timedelta(seconds=UNCONFIRMED_AFTER)
+    return now + timedelta(seconds=UNCONFIRMED_AFTER)
 
 
 def priority_number(priority: str | int | None) -> int:

@@ -178,7 +178,7 @@ def _unblock(job: Job, waiting: QuerySet[Job], draft: Draft, now: datetime) -> b
     made = draft.job
     changed: dict[str, Any] = {
         "params": made.params, "title": made.title, "search": made.search, "unique_key": made.unique_key,
-        "blocked": False, "changed": now, "next_check_at": first_check(job.kind_class),
+        "blocked": False, "changed": now, "next_check_at": first_check(job.kind_class, now),
     }  # fmt: skip
     if not waiting.update(**changed):
         return False
