@@ -52,9 +52,14 @@ def job_json(job: Job, live: Live | None = None, result: Any = None) -> dict[str
     }
 
 
+def address(job: Job) -> str:
+    """The job's path in the API; a foreign id may hold any character."""
+    return API + quote(job.id, safe="")
+
+
 def links(job: Job) -> dict[str, str]:
-    """Paths of the job's resources; a foreign id may hold any character."""
-    here = API + quote(job.id, safe="")
+    """Paths of the job's resources."""
+    here = address(job)
     return {
         "self": here,
         "attempts": f"{here}/attempts",

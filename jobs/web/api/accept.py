@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
-from django.urls import reverse
 
 from jobs import submit as door
+from jobs.browse.represent import address
 from jobs.core import priorities
 from jobs.core.access import may_submit
 from jobs.core.errors import Refused
@@ -16,7 +16,7 @@ from jobs.core.kind import Kind
 from jobs.core.registry import get_kind, kinds_for
 from jobs.foreign.task import task_named
 from jobs.models import Job
-from jobs.submit.submit import MAX_BULK, queue_for
+from jobs.submit.submit import MAX_BULK, Draft, draft, queue_for
 from jobs.web.api import tasks
 from jobs.web.api.body import Body
 from jobs.web.api.endpoint import Answer, endpoint, ok
@@ -85,17 +85,23 @@ def submit_job(request: HttpRequest, body: Body) -> JsonResponse:
     `params` or as parts of their own. Bad parameters are named `params.NAME`.
     Instead of a kind, operators may name any Celery task of the installed apps, with `args` and `kwargs` as JSON.
     """
-    if body.get("task") is not None:
-        key = key_of(request)
-        return _accepted(tasks.submit_named(request, body, key), known=key is not None)
-    _needs_kind(body)
-    kind = _kind(body.get("kind"), request.user)
-    _known_files(kind, body)
     key = key_of(request)
+    if body.get("task") is not None:
+        return accepted(tasks.submit_named(request, body, key), known=key is not None)
+    kind = _kind_of(body, request)
+    _known_files(kind, body)
     options = _options(body, kind, request) | {"idempotency_key": key}
     with _named("params"):
         job = door.submit(kind, body.get("params", {}), files=body.files, user=request.user, via="api", **options)
-    return _accepted(job, known=key is not None)
+    return accepted(job, known=key is not None)
+
+
+def draft_job(request: HttpRequest, body: Body) -> Draft:
+    """What `submit_job` would store of a kind's job that comes without files and key."""
+    kind = _kind_of(body, request)
+    options = _options(body, kind, request)
+    with _named("params"):
+        return draft(kind, body.get("params", {}), user=request.user, via="api", **options)
 
 
 @endpoint(
@@ -132,11 +138,11 @@ def rerun_job(request: HttpRequest, body: Body, id: str) -> JsonResponse:
         raise invalid({"kind": [f"{old.kind} is nothing that can be submitted here."]})
     _known_files(kind, body)
     if part := body.get("only"):
-        return _accepted(_rerun_part(request, old, part, body), known=True)
+        return accepted(_rerun_part(request, old, part, body), known=True)
     options = _options(body, kind, request) | {"idempotency_key": key}
     with _named("params"):
         job = door.rerun(old, request.user, body.get("params", {}), body.files, via="api", **options)
-    return _accepted(job, known=key is not None)
+    return accepted(job, known=key is not None)
 
 
 def _rerun_part(request: HttpRequest, old: Job, part: str, body: Body) -> Job:
@@ -150,11 +156,19 @@ def _rerun_part(request: HttpRequest, old: Job, part: str, body: Body) -> Job:
         return door.rerun_part(old, part, request.user, body.get("params", {}), via="api", **options)
 
 
-def _accepted(job: Job, *, known: bool) -> JsonResponse:
+def accepted(job: Job, *, known: bool) -> JsonResponse:
     """known: the job may be an earlier one, which has gone on meanwhile."""
     response = job_answer(job, 202) if known else new_job_answer(job)
-    response.headers["Location"] = reverse("api-job", args=[job.id])
+    response.headers["Location"] = address(job)
     return response
+
+
+def _kind_of(body: Body, request: HttpRequest) -> type[Kind]:
+    if body.get("kind") is None:
+        raise invalid({"kind": ["This field is required, or `task` instead."]})
+    if wrong := [name for name in ("args", "kwargs") if name in body.values]:
+        raise invalid({name: ["Goes with `task`; the parameters of a kind go into `params`."] for name in wrong})
+    return _kind(body.get("kind"), request.user)
 
 
 def _kind(slug: str, user: Any) -> type[Kind]:
@@ -163,13 +177,6 @@ def _kind(slug: str, user: Any) -> type[Kind]:
         known = ", ".join(one.slug for one in kinds_for(user))
         raise invalid({"kind": [f"No kind {slug[:80]!r}. There are: {known}."]})
     return kind
-
-
-def _needs_kind(body: Body) -> None:
-    if body.get("kind") is None:
-        raise invalid({"kind": ["This field is required, or `task` instead."]})
-    if wrong := [name for name in ("args", "kwargs") if name in body.values]:
-        raise invalid({name: ["Goes with `task`; the parameters of a kind go into `params`."] for name in wrong})
 
 
 def _options(body: Body, kind: type[Kind] | None, request: HttpRequest) -> dict[str, Any]:

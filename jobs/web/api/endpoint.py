@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -15,11 +15,13 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 
 from jobs.web.api.auth import authenticate
-from jobs.web.api.body import read_body
+from jobs.web.api.body import Body, read_body
 from jobs.web.api.problem import Problem, invalid, problem_of
 
 PREFIX = "/api/v1/"
 Handler = Callable[..., HttpResponseBase]
+H = TypeVar("H", bound=Handler)
+R = TypeVar("R", bound=HttpResponseBase)
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,14 @@ def endpoint(
     takes_files: bool = False,
     problems: tuple[int, ...] = (),
     example: str = "",
-) -> Callable[[Handler], Handler]:
+) -> Callable[[H], H]:
     """Register a handler(request, [body,] **path arguments) under `name` for reverse().
 
     The handler's docstring documents the call: its first line as title. It is called with the caller in
     `request.user`, and with a checked `Body` where `body` (JSON Schema of an object) is given.
     """
 
-    def register(handler: Handler) -> Handler:
+    def register(handler: H) -> H:
         more = (query or {}, headers or {}, body, takes_files, problems, example)
         CALLS.append(Call(method, path, name, scope, handler, answers, *more))
         return handler
@@ -110,7 +112,8 @@ def view_of(calls: list[Call]) -> Callable[..., HttpResponseBase]:
         try:
             if method not in by_method:
                 raise Problem(405, f"{method[:20]} is not taken here: use {allowed}.", headers={"Allow": allowed})
-            response = _serve(by_method[method], request, arguments)
+            call = by_method[method]
+            response = call.handler(request, *checked(call, request), **arguments)
         except Exception as error:
             response = problem_of(error).response()
         return finish(response)
@@ -118,15 +121,16 @@ def view_of(calls: list[Call]) -> Callable[..., HttpResponseBase]:
     return view
 
 
-def _serve(call: Call, request: HttpRequest, arguments: dict[str, str]) -> HttpResponseBase:
+def checked(call: Call, request: HttpRequest) -> list[Body]:
+    """Who calls is known, and may; [the body] where the call takes one. Raises Problem."""
     if call.scope is not None:
         authenticate(request, call.scope)
     _check_query(call, request)
     if call.body is None:
-        return call.handler(request, **arguments)
+        return []
     if (length := request.META.get("CONTENT_LENGTH")) and not str(length).isdigit():
         raise RequestDataTooBig
-    return call.handler(request, read_body(request, call.body, takes_files=call.takes_files), **arguments)
+    return [read_body(request, call.body, takes_files=call.takes_files)]
 
 
 def _check_query(call: Call, request: HttpRequest) -> None:
@@ -136,7 +140,7 @@ def _check_query(call: Call, request: HttpRequest) -> None:
         raise invalid({name[:100]: [f"Unknown query parameter. {takes}"] for name in unknown[:50]})
 
 
-def finish(response: HttpResponseBase) -> HttpResponseBase:
+def finish(response: R) -> R:
     """Headers of every answer: nobody between may keep it, and it depends on who asks."""
     response.headers.setdefault("Cache-Control", "private, no-cache")
     patch_vary_headers(response, ("Authorization", "Cookie"))

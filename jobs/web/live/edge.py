@@ -21,8 +21,10 @@ from jobs.web.live.http import Receive, Scope, Send, is_local, is_our_host, refu
 from jobs.web.live.metrics import CONTENT_TYPE, Metrics
 from jobs.web.live.poll import Polls
 from jobs.web.live.stream import Hub
+from jobs.web.live.submissions import Submissions
 
 _JOBS = b"/api/v1/jobs/"
+_SUBMIT = b"/api/v1/jobs"
 
 
 class Edge:
@@ -65,6 +67,7 @@ class Edge:
         self.health = Health(self.redis)
         self.metrics = Metrics(self.redis, self.health)
         self.django = Bridge(self._wsgi, self._threads)
+        self.submissions = Submissions()
         self._end_held_at_signals()
         await self.hub.start()
         self._listener = asyncio.create_task(listen(_client(socket_timeout=None), self._access_changed))
@@ -86,6 +89,7 @@ class Edge:
         self._listener.cancel()
         await asyncio.gather(self._listener, return_exceptions=True)
         await asyncio.to_thread(self.django.close)
+        await asyncio.to_thread(self.submissions.close)
         await self.redis.aclose()
         await self._tail.aclose()
 
@@ -103,16 +107,26 @@ class Edge:
         self.metrics.count(route, status, None if held else time.perf_counter() - started)
 
     def _route(self, scope: Scope) -> tuple[str, Callable[..., Any]]:
+        # The raw path: a foreign job's id may hold a slash, as %2F.
+        path = scope.get("raw_path") or scope["path"].encode()
         if scope["method"] == "GET":
-            # The raw path: a foreign job's id may hold a slash, as %2F.
-            path = scope.get("raw_path") or scope["path"].encode()
             if path.startswith(_JOBS) and b"/" not in path[len(_JOBS) :] and len(path) > len(_JOBS):
                 return "job", self._job
             if found := self._ROUTES.get(path):
                 return found[0], found[1].__get__(self)
+        elif scope["method"] == "POST" and path == _SUBMIT:
+            return "submit", self._submit
         elif scope["path"].startswith("/api/"):
             return "django", self._with_body
         return "django", self.django
+
+    async def _submit(self, scope: Scope, receive: Receive, send: Send) -> int:
+        headers = dict(scope["headers"])
+        if not is_our_host(headers.get(b"host", b"")):
+            return await refuse(send, _WRONG_HOST)
+        if self.submissions.takes(headers):
+            return await self.submissions.serve(scope, receive, send)
+        return await self._with_body(scope, receive, send)
 
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> int:
         """A body may have 2 GB: nobody unknown gets it taken in before hearing so."""

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 
 from jobs.web.api.problem import Problem
@@ -42,6 +43,13 @@ async def refuse(send: Send, problem: Problem, headers: Headers = ()) -> int:
     answer = problem.response()
     more = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
     return await respond(send, problem.status, answer.content, [*more, *headers], b"application/problem+json")
+
+
+async def respond_with(send: Send, response: HttpResponse) -> int:
+    """Send an answer that Django made whole; returns its status."""
+    headers = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in response.items()}
+    kind = headers.pop(b"content-type")
+    return await respond(send, response.status_code, response.content, headers.items(), kind)
 
 
 async def until_disconnect(receive: Receive) -> None:
