@@ -27,7 +27,7 @@ _ATTEMPT_COLUMNS = (
     "number", "state", "worker", "pid", "queued_at", "started_at", "finished_at", "next_retry_at", "error_type",
     "error", "traceback", "memory", "cpu_seconds",
 )  # fmt: skip
-_CHUNK = 400
+_CHUNK = 500
 
 
 def record(batch: list[Event]) -> None:

@@ -3,14 +3,14 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import redis
 from django.db import DatabaseError, InterfaceError, OperationalError
 
 from jobs.keeper.record import record
-from jobs.wire import events, keys
+from jobs.wire import events, keys, scripts
 from jobs.wire.connection import redis_client
 from jobs.wire.events import Event
 
@@ -23,6 +23,8 @@ BATCH = 500
 GATHER = 0.05
 #: [s] for which recorded entries stay, for browsers that come back.
 KEEP = 600.0
+#: [s] between looks at what is to be forgotten, and at what got lost.
+TIDY_EVERY = 30.0
 #: Keepers take turns (an SQL lease), so they share one consumer: whoever leads finds what its predecessor left.
 CONSUMER = "keeper"
 
@@ -32,7 +34,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._pending_first = True
-        self._trimmed = 0.0
+        self._tidied = 0.0
 
     def step(self, wait: float) -> int:
         """Record what has come, waiting up to `wait` [s] for it; answers the number of entries.
@@ -52,13 +54,18 @@ class Reader:
         if entries:
             batch = _decoded(client, entries)
             _record_or_bury(client, batch)
-            _acknowledge(client, [entry_id for entry_id, _ in entries], Counter(event.type for event in batch))
+            left = _acknowledge(client, [entry_id for entry_id, _ in entries], Counter(event.type for event in batch))
+            self._look_back(left)
             if len(entries) < BATCH:
                 time.sleep(GATHER)
-        self._trim(client)
+        if time.monotonic() - self._tidied >= TIDY_EVERY:
+            self._tidied = time.monotonic()
+            _trim(client)
+            self._look_back(_pending(client))
         return len(entries)
 
-    def _read(self, client: Any, wait: float) -> list[Any]:
+    def _read(self, client: Any, wait: float) -> list[tuple[str, str]]:
+        """(id, event) of each entry."""
         if self._pending_first:
             answer = client.xreadgroup(keys.GROUP, CONSUMER, {keys.EVENTS: "0"}, count=BATCH)
             entries = answer[0][1] if answer else []
@@ -67,35 +74,49 @@ class Reader:
                 gone = [entry_id for entry_id, fields in entries if not fields]
                 if gone:
                     client.xack(keys.EVENTS, keys.GROUP, *gone)
-                return [(entry_id, fields) for entry_id, fields in entries if fields]
+                return _texts(entry for entry in entries if entry[1])
             self._pending_first = False
+        if text := scripts.call(client, "group", [keys.EVENTS], [keys.GROUP, CONSUMER, BATCH]):
+            parts = text.split("\n")
+            return list(zip(parts[::2], parts[1::2], strict=True))
         answer = client.xreadgroup(
             keys.GROUP, CONSUMER, {keys.EVENTS: ">"}, count=BATCH, block=max(1, int(wait * 1000))
         )
-        return answer[0][1] if answer else []
+        return _texts(answer[0][1] if answer else [])
 
     def again(self) -> None:
         """After a failure: what was read and not acknowledged comes first."""
         self._pending_first = True
 
-    def _trim(self, client: Any) -> None:
-        if time.monotonic() - self._trimmed < 30:
-            return
-        self._trimmed = time.monotonic()
-        recorded = client.get(keys.RECORDED)
-        if recorded:
-            seconds, _ = client.time()
-            oldest = min(int(str(recorded).split("-")[0]), int((seconds - KEEP) * 1000))
-            client.xtrim(keys.EVENTS, minid=str(oldest), approximate=True)
+    def _look_back(self, pending: int) -> None:
+        """What is pending between two turns got lost with its connection: the client asked again, and was given what
+        came after it."""
+        self._pending_first = self._pending_first or pending > 0
 
 
-def _decoded(client: Any, entries: list[Any]) -> list[Event]:
+def _trim(client: Any) -> None:
+    recorded = client.get(keys.RECORDED)
+    if recorded:
+        seconds, _ = client.time()
+        oldest = min(int(str(recorded).split("-")[0]), int((seconds - KEEP) * 1000))
+        client.xtrim(keys.EVENTS, minid=str(oldest), approximate=True)
+
+
+def _pending(client: Any) -> int:
+    return int(client.xpending(keys.EVENTS, keys.GROUP)["pending"])
+
+
+def _texts(entries: Iterable[tuple[str, dict[str, str]]]) -> list[tuple[str, str]]:
+    return [(entry_id, fields.get("e", "")) for entry_id, fields in entries]
+
+
+def _decoded(client: Any, entries: list[tuple[str, str]]) -> list[Event]:
     found = []
-    for entry_id, fields in entries:
+    for entry_id, text in entries:
         try:
-            found.append(events.decode(entry_id, fields["e"]))
+            found.append(events.decode(entry_id, text))
         except (ValueError, KeyError, TypeError) as error:
-            _bury(client, entry_id, str(fields), error)
+            _bury(client, entry_id, text, error)
     return found
 
 
@@ -120,10 +141,12 @@ def _bury(client: Any, entry_id: str, text: str, error: Exception) -> None:
     client.xadd(keys.DEAD, {"event": entry_id, "text": text[:20_000], "error": repr(error)[:2000]}, maxlen=10_000)
 
 
-def _acknowledge(client: Any, ids: list[str], of_type: Mapping[str, int]) -> None:
+def _acknowledge(client: Any, ids: list[str], of_type: Mapping[str, int]) -> int:
+    """Answers how many entries still wait for theirs."""
     pipe = client.pipeline()
     pipe.xack(keys.EVENTS, keys.GROUP, *ids)
     pipe.set(keys.RECORDED, ids[-1])
     for name, count in of_type.items():
         pipe.hincrby(keys.RECORDED_OF, name, count)
-    pipe.execute()
+    pipe.xpending(keys.EVENTS, keys.GROUP)
+    return int(pipe.execute()[-1]["pending"])

@@ -1,11 +1,13 @@
 """What the keeper writes for a batch of events, on the real database."""
 
+import json
 import random
 
 import pytest
 from django_celery_results.models import TaskResult
 
 from jobs.core.states import State
+from jobs.keeper import stream
 from jobs.keeper.record import record
 from jobs.keeper.stream import Reader
 from jobs.models import Artifact, Attempt, Job, LedgerEntry, LogLine
@@ -141,6 +143,56 @@ def test_what_a_killed_keeper_had_read_is_read_again():
     assert Reader().step(0.01) >= 1
     job.refresh_from_db()
     assert job.state == "SUCCESS"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_got_lost_on_the_way_to_the_keeper_is_read_after_the_rest():
+    client = redis_client()
+    first, second = (submit("add", {}) for _ in range(2))
+    reader = Reader()
+    reader.step(0.01)  # makes the group
+    while reader.step(0.01):
+        pass
+    client.xadd(keys.EVENTS, {"e": events.encode(State.STARTED, first.id, 1, "", worker="io@a")})
+    # As where the connection broke with the answer: delivered to this consumer, and never seen by it.
+    client.xreadgroup(keys.GROUP, "keeper", {keys.EVENTS: ">"})
+    client.xadd(keys.EVENTS, {"e": events.encode(State.STARTED, second.id, 1, "", worker="io@a")})
+    while reader.step(0.01):
+        pass
+    for job in (first, second):
+        job.refresh_from_db()
+        assert job.state == State.STARTED
+    assert client.xpending(keys.EVENTS, keys.GROUP)["pending"] == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_got_lost_is_found_though_nothing_follows(monkeypatch):
+    client = redis_client()
+    job = submit("add", {})
+    reader = Reader()
+    reader.step(0.01)  # makes the group
+    while reader.step(0.01):
+        pass
+    client.xadd(keys.EVENTS, {"e": events.encode(State.SUCCESS, job.id, 1, result="5")})
+    client.xreadgroup(keys.GROUP, "keeper", {keys.EVENTS: ">"})
+    monkeypatch.setattr(stream, "TIDY_EVERY", 0.0)
+    reader.step(0.01)
+    reader.step(0.01)
+    job.refresh_from_db()
+    assert job.state == State.SUCCESS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_event_with_newlines_between_its_tokens_is_one_event():
+    job = submit("add", {})
+    text = json.dumps(json.loads(events.encode(State.STARTED, job.id, 1, "", worker="io@a\nb")), indent=1)
+    redis_client().xadd(keys.EVENTS, {"e": text})
+    reader = Reader()
+    reader.step(0.01)  # makes the group
+    while reader.step(0.01):
+        pass
+    job.refresh_from_db()
+    assert (job.state, job.worker) == (State.STARTED, "io@a\nb")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,6 +5,6 @@ local parts = {}
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[2])) do
   parts[#parts + 1] = entry[1]
   -- A newline in JSON is space between two of its tokens, never part of a text.
-  parts[#parts + 1] = string.gsub(entry[2][2], '\n', ' ')
+  parts[#parts + 1] = string.gsub(entry[2][2] or '', '\n', ' ')
 end
 return table.concat(parts, '\n')
