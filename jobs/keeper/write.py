@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -184,6 +185,7 @@ def _for_driver(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
     ]
 
 
+@lru_cache(maxsize=4_096)  # one event's time goes into several columns of several tables
 def _sqlite_moment(value: datetime) -> str:
     """As Django writes it: UTC, without saying so."""
     return value.astimezone(UTC).isoformat(" ")[:-6]

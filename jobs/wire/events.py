@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from jobs.core.states import State
@@ -38,6 +39,7 @@ class Event:
         return moment(self.id)
 
 
+@lru_cache(maxsize=4_096)  # asked for each column that an event sets
 def moment(stream_id: str) -> datetime:
     """The time in a stream id ("milliseconds-sequence")."""
     return datetime.fromtimestamp(int(stream_id.split("-")[0]) / 1000, UTC)

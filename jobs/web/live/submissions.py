@@ -22,6 +22,7 @@ _LONGEST = 64 * 1024
 _MOST = 32
 #: [s] after which a group keeps the next one waiting no longer: a kind's form may ask a slow server.
 _PATIENCE = 0.1
+#: Headers of requests that Django answers one by one.
 _ALONE = frozenset({b"idempotency-key", b"transfer-encoding"})
 
 
@@ -68,13 +69,14 @@ class Submissions:
     def _next(self) -> None:
         if self._waiting and not self._busy:
             self._busy = True
-            group = self._waiting[:_MOST]
-            del self._waiting[:_MOST]
-            task = asyncio.create_task(self._carry_out(group))
+            task = asyncio.create_task(self._carry_out())
             self._groups.add(task)  # the loop itself remembers tasks only weakly
             task.add_done_callback(self._groups.discard)
 
-    async def _carry_out(self, group: list[tuple[WSGIRequest, asyncio.Future[HttpResponse]]]) -> None:
+    async def _carry_out(self) -> None:
+        # Here and not in `_next`: meanwhile the loop has come to what arrived in the same moment.
+        group = self._waiting[:_MOST]
+        del self._waiting[:_MOST]
         requests = [request for request, _ in group]
         done = asyncio.get_running_loop().run_in_executor(self._threads, _submit, requests)
         await asyncio.wait([done], timeout=_PATIENCE)
