@@ -68,9 +68,10 @@ def nobody_waits():
 
 
 @pytest.fixture
-def sizes(monkeypatch):
-    """How many submissions each group had."""
+def groups(monkeypatch):
+    """How many submissions each group had; none gets impatient."""
     found = []
+    monkeypatch.setattr(submissions, "_PATIENCE", 20.0)
 
     def count(requests):
         found.append(len(requests))
@@ -93,6 +94,22 @@ def number(value):
 def at_once(client, bodies):
     with ThreadPoolExecutor(len(bodies)) as threads:
         return list(threads.map(lambda body: client.post("/api/v1/jobs", json=body), bodies))
+
+
+def is_checking(found):
+    return found._busy and not found._waiting
+
+
+def behind_one(served, client, bodies):
+    """The answers to submissions that come while one before them is being checked, which is titled Nought."""
+    with ThreadPoolExecutor(len(bodies) + 1) as threads:
+        first = threads.submit(client.post, "/api/v1/jobs", json={**number(0), "label": "Nought"})
+        until(lambda: is_checking(served.edge.submissions))
+        others = [threads.submit(client.post, "/api/v1/jobs", json=body) for body in bodies]
+        until(lambda: len(served.edge.submissions._waiting) == len(bodies))
+        go_on.set()
+        assert first.result(20).status_code == 202
+        return [each.result(20) for each in others]
 
 
 def test_a_submission_is_stored_and_published_without_a_thread_of_djangos():
@@ -172,61 +189,45 @@ def test_files_keys_sessions_and_long_bodies_go_to_django():
     assert [answer.status_code for answer in answers] == [299] * 4
 
 
-def test_what_comes_while_a_group_is_stored_is_stored_together(sizes, monkeypatch):
-    monkeypatch.setattr(submissions, "_PATIENCE", 20.0)
+def test_what_comes_while_a_group_is_stored_is_stored_together(groups):
     _, token = person("lena")
-    with serving(not_django) as served, served.client(token) as client, ThreadPoolExecutor(6) as threads:
-        first = threads.submit(client.post, "/api/v1/jobs", json=number(0))
-        until(lambda: sizes == [1])
-        others = [threads.submit(client.post, "/api/v1/jobs", json=number(each)) for each in range(1, 6)]
-        until(lambda: len(served.edge.submissions._waiting) == 5)
-        go_on.set()
-        answers = [each.result(20) for each in (first, *others)]
-    assert [answer.status_code for answer in answers] == [202] * 6
-    assert sizes == [1, 5]
+    with serving(not_django) as served, served.client(token) as client:
+        answers = behind_one(served, client, [number(each) for each in range(1, 6)])
+    assert [answer.status_code for answer in answers] == [202] * 5
+    assert groups == [1, 5]
     ids = [answer.json()["id"] for answer in answers]
-    assert {job.id: job.params["number"] for job in Job.objects.all()} == dict(zip(ids, range(6), strict=True))
+    stored = {job.id: job.params["number"] for job in Job.objects.exclude(title="Nought")}
+    assert stored == dict(zip(ids, range(1, 6), strict=True))
     assert sum(redis_client().llen(key) for key in redis_client().keys("io*")) == 6
 
 
-def test_a_slow_form_keeps_others_waiting_for_a_moment_only(sizes):
+def test_a_slow_form_keeps_others_waiting_for_a_moment_only():
     _, token = person("lena")
     with serving(not_django) as served, served.client(token) as client, ThreadPoolExecutor(1) as threads:
         slow = threads.submit(client.post, "/api/v1/jobs", json=number(0))
-        until(lambda: sizes == [1])
+        until(lambda: is_checking(served.edge.submissions))
         assert client.post("/api/v1/jobs", json=number(1)).status_code == 202
         assert not slow.done()
         go_on.set()
         assert slow.result(20).status_code == 202
 
 
-def test_one_that_is_wrong_does_not_concern_the_others(sizes, monkeypatch):
-    monkeypatch.setattr(submissions, "_PATIENCE", 20.0)
+def test_one_that_is_wrong_does_not_concern_the_others(groups):
     _, token = person("lena")
-    bodies = [number(1), number(-1), number(2), {"kind": "nothing", "params": {}}]
-    with serving(not_django) as served, served.client(token) as client, ThreadPoolExecutor(1) as threads:
-        first = threads.submit(client.post, "/api/v1/jobs", json=number(0))
-        until(lambda: sizes == [1])
-        threading.Timer(0.0, lambda: until(lambda: len(served.edge.submissions._waiting) == 4) and go_on.set()).start()
-        answers = at_once(client, bodies)
-        first.result(20)
-    assert sizes == [1, 4]
+    with serving(not_django) as served, served.client(token) as client:
+        answers = behind_one(served, client, [number(1), number(-1), number(2), {"kind": "nothing", "params": {}}])
+    assert groups == [1, 4]
     assert [answer.status_code for answer in answers] == [202, 422, 202, 422]
     assert set(answers[1].json()["errors"]) == {"params.number"}
     assert sorted(job.params["number"] for job in Job.objects.all()) == [0, 1, 2]
 
 
-def test_of_two_that_are_to_be_there_once_both_get_the_same_job_and_others_their_own(sizes, monkeypatch):
-    monkeypatch.setattr(submissions, "_PATIENCE", 20.0)
+def test_of_two_that_are_to_be_there_once_both_get_the_same_job_and_others_their_own(groups):
     _, token = person("lena")
     bodies = [{"kind": "test-once", "params": {"name": name}} for name in ("a", "b", "a")]
-    with serving(not_django) as served, served.client(token) as client, ThreadPoolExecutor(1) as threads:
-        first = threads.submit(client.post, "/api/v1/jobs", json=number(0))
-        until(lambda: sizes == [1])
-        threading.Timer(0.0, lambda: until(lambda: len(served.edge.submissions._waiting) == 3) and go_on.set()).start()
-        answers = at_once(client, bodies)
-        first.result(20)
-    assert sizes == [1, 3]
+    with serving(not_django) as served, served.client(token) as client:
+        answers = behind_one(served, client, bodies)
+    assert groups == [1, 3]
     assert [answer.status_code for answer in answers] == [202] * 3
     a, b, again = (answer.json()["id"] for answer in answers)
     assert a == again != b
