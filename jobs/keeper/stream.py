@@ -77,8 +77,7 @@ class Reader:
                 return _texts(entry for entry in entries if entry[1])
             self._pending_first = False
         if text := scripts.call(client, "group", [keys.EVENTS], [keys.GROUP, CONSUMER, BATCH]):
-            parts = text.split("\n")
-            return list(zip(parts[::2], parts[1::2], strict=True))
+            return events.entries(text)
         answer = client.xreadgroup(
             keys.GROUP, CONSUMER, {keys.EVENTS: ">"}, count=BATCH, block=max(1, int(wait * 1000))
         )

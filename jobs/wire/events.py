@@ -45,6 +45,12 @@ def moment(stream_id: str) -> datetime:
     return datetime.fromtimestamp(int(stream_id.split("-")[0]) / 1000, UTC)
 
 
+def entries(text: str) -> list[tuple[str, str]]:
+    """(id, event) of each entry of the text that `newer.lua` and `group.lua` answer."""
+    parts = text.split("\n") if text else []
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
 def later(a: str, b: str) -> bool:
     """Whether stream id `a` comes after `b`; "" comes before all."""
     return _pair(a) > _pair(b)

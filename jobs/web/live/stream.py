@@ -227,9 +227,7 @@ class Hub:
 
     async def _newer(self) -> list[tuple[str, str]]:
         """What came since the last turn, (id, event) each; in a busy moment this is how all is read."""
-        text: str = await self._script(keys=[keys.EVENTS], args=[self.position, _BATCH])
-        parts = text.split("\n") if text else []
-        return list(zip(parts[::2], parts[1::2], strict=True))
+        return events.entries(await self._script(keys=[keys.EVENTS], args=[self.position, _BATCH]))
 
     async def _check(self) -> None:
         """Find out whether events were lost: Redis emptied or replaced, or the stream cut beyond where we are."""
