@@ -16,6 +16,7 @@ django.setup()
 
 from django.contrib.auth import get_user_model  # noqa: E402
 
+from jobs.core import heap  # noqa: E402
 from jobs.keeper.stream import Reader  # noqa: E402
 from jobs.models import Job  # noqa: E402
 from jobs.models.job import new_id  # noqa: E402
@@ -58,6 +59,7 @@ def _add(pipe: object, event: str) -> None:
 def record(expected: int) -> tuple[int, float, float]:
     """(events, seconds, CPU seconds)"""
     reader, done = Reader(), 0
+    heap.settle()  # as the keeper does when it starts
     cpu, began = time.process_time(), time.perf_counter()
     while done < expected:
         done += reader.step(0.1)

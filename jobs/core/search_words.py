@@ -28,6 +28,7 @@ def add_words(search: str, text: str) -> str:
 
     A name such as ConnectionRefusedError counts whole and by its parts.
     """
-    parts = " ".join(_HUMP.sub(" ", text.replace("\x00", " ")).split())
-    words = dict.fromkeys([*search.split(), *words_of(text), *words_of(parts)])
+    apart = _HUMP.sub(" ", text)
+    parts = words_of(apart) if apart != text else []
+    words = dict.fromkeys([*search.split(), *words_of(text), *parts])
     return " ".join(list(words)[:MOST])

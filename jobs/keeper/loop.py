@@ -8,6 +8,7 @@ from collections.abc import Callable
 import redis
 from django.db import DatabaseError, connection
 
+from jobs.core import heap
 from jobs.keeper import dispatch, prune, rescue, suppression
 from jobs.keeper.admit import Admission
 from jobs.keeper.epoch import Epoch
@@ -46,6 +47,7 @@ class Keeper:
     def run(self) -> None:
         """Until `stop`. Outages of SQL or Redis are waited out: nothing is acknowledged that SQL does not have."""
         log.info("keeper %s", self._leader.holder)
+        heap.settle()
         while not self._stop.is_set():
             try:
                 if self._leader.leads():

@@ -19,6 +19,7 @@ from jobs.foreign.task import ForeignTask, call_of, task_named
 from jobs.models import Job
 from jobs.models.job import Via, new_id
 from jobs.submit import quota
+from jobs.submit.insert import new_row
 from jobs.submit.submit import Draft, accept, earlier_job, first_check, priority_number
 from jobs.submit.validate import cleaned
 
@@ -109,7 +110,7 @@ def _row(
     title = (title or task.label).strip()[:200]
     owner = user if user is not None and user.pk else None
     waits = due_at is not None and due_at > now
-    return Job(
+    return new_row(
         id=new_id(), kind=task.name, is_kind=False, title=title, owner=owner, via=via, queue=queue or task.pool,
         priority=priority_number(priority), params=dict(called), max_attempts=(task.task.max_retries or 0) + 1,
         created=now, changed=now, due_at=due_at, blocked=blocked,

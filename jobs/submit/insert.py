@@ -1,19 +1,44 @@
-"""Rows of new jobs. The ORM's own insert of a row this wide costs several times what the database needs for it."""
+"""Rows of new jobs. For a row this wide the ORM's own way costs several times what the database needs."""
 
+from collections.abc import Callable
+from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from types import NoneType
 from typing import Any
 
 from django.db import connection
 from django.db.models import CharField, ForeignKey, IntegerField, Model, TextField
+from django.db.models.base import ModelState
 
+from jobs.core.twin import twin
 from jobs.models import Job
 
 #: Rows of one statement; SQLite takes 32,766 values in one.
 _ROWS = 200
 #: Fields, and types of their values, that every driver takes without conversion, which takes longer than the rest.
 _TAKEN_AS_THEY_ARE = (CharField, TextField, IntegerField, ForeignKey)
-_PLAIN = (str, int, NoneType)
+_PLAIN = frozenset({str, int, NoneType})
+
+
+def new_row(**values: Any) -> Job:
+    """What `Job(**values)` makes, in a fifth of the time: Django's constructor asks every field about itself."""
+    defaults, made_anew = _defaults()
+    job = twin(defaults)
+    job._state = ModelState()
+    for name, default in made_anew.items():
+        if name not in values:
+            values[name] = default()
+    for name, value in values.items():
+        setattr(job, name, value)
+    return job
+
+
+@cache
+def _defaults() -> tuple[Job, dict[str, Callable[[], Any]]]:
+    """A row of defaults, and what makes those that no two rows share."""
+    fields: Any = Job._meta.concrete_fields
+    return Job(), {field.attname: field.default for field in fields if field.has_default() and callable(field.default)}
 
 
 def insert(row: Model) -> None:
@@ -48,13 +73,13 @@ def _statement(model: type[Model]) -> tuple[list[Any], str]:
 
 def _column(field: Any, rows: list[Any]) -> list[Any]:
     """One column's values as the driver takes them. Jobs of one call share most values: each is converted once."""
-    if isinstance(field, _TAKEN_AS_THEY_ARE) and all(type(getattr(row, field.attname)) in _PLAIN for row in rows):
-        return [getattr(row, field.attname) for row in rows]
+    values = list(map(attrgetter(field.attname), rows))
+    if isinstance(field, _TAKEN_AS_THEY_ARE) and _PLAIN.issuperset(map(type, values)):
+        return values
     converted: list[Any] = []
     last, text = object(), None
-    for row in rows:
-        value = getattr(row, field.attname)
-        if value is not last:
+    for value in values:
+        if value is not last and not (type(value) is datetime and value == last):
             last, text = value, field.get_db_prep_save(value, connection)
         converted.append(text)
     return converted

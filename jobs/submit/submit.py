@@ -23,7 +23,7 @@ from jobs.models.job import Via, new_id
 from jobs.models.writing import write
 from jobs.submit import files as stored
 from jobs.submit import quota
-from jobs.submit.insert import insert, insert_many
+from jobs.submit.insert import insert, insert_many, new_row
 from jobs.submit.messages import message_for
 from jobs.submit.offenders import pool_of
 from jobs.submit.validate import bind, cleaned, to_json, uploads
@@ -219,7 +219,7 @@ def row_for(kind: type[Kind], params: Mapping[str, Any], *, user: Any, via: str,
     title = (title or ("" if blocked else kind.title(params))).strip()[:200] or kind.label
     owner = user if user is not None and user.pk else None
     waits = due_at is not None and due_at > now
-    return Job(
+    return new_row(
         id=new_id(), kind=kind.slug, title=title, owner=owner, via=via, queue=queue_for(kind, queue, user),
         priority=priority_number(priority), params=dict(params), max_attempts=kind.retry.attempts, created=now,
         changed=now, due_at=due_at, blocked=blocked,

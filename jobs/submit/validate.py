@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from copy import copy
 from functools import cache
 from typing import Any
 
@@ -17,6 +16,7 @@ from jobs.core.fields import FileRef, SecretField, UploadField
 from jobs.core.kind import Kind
 from jobs.core.plain import plain
 from jobs.core.redaction import MASK, decrypt, encrypt
+from jobs.core.twin import twin
 from jobs.models import Artifact
 
 
@@ -52,9 +52,9 @@ def _blank(form_class: Any) -> Any:
     Django copies each field with all that hangs on it, which takes longer than checking the values. Here a field is
     copied by itself, so that a `clean` may set what it likes on it; its widget and validators are shared with others.
     """
-    form = copy(_first(form_class))
+    form = twin(_first(form_class))
     form._bound_fields_cache = {}
-    form.fields = {name: _alone(field) for name, field in form.fields.items()}
+    form.fields = {name: twin(field) for name, field in form.fields.items()}
     return form
 
 
@@ -62,13 +62,6 @@ def _blank(form_class: Any) -> Any:
 def _first(form_class: Any) -> Any:
     # With "" Django need not look its own suffix up in the translations of each of ten thousand forms.
     return form_class(label_suffix="")
-
-
-def _alone(field: forms.Field) -> forms.Field:
-    """What `copy.copy` answers, without asking the class how."""
-    twin = object.__new__(type(field))
-    twin.__dict__.update(field.__dict__)
-    return twin
 
 
 def check_names(kind: type[Kind], params: Mapping[str, Any]) -> None:

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import redis
-
 from jobs.wire import events, keys, scripts
 from jobs.wire.connection import breaker, redis_client
 
@@ -26,7 +24,8 @@ USER_HEADER = "jobsite_user"
 #: {"max": attempts in all, "first": number that automatic retries count from, "owner": user name}
 POLICY_HEADER = "jobsite_policy"
 
-_BATCH = 500
+#: Messages of one script: Redis answers nobody else meanwhile, some 15 µs for each.
+_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ class Message:
 
 
 def publish(messages: Iterable[Message], *, force: bool = False) -> list[str]:
-    """Push each message and mark its attempt queued, in one atomic step each.
+    """Push each message and mark its attempt queued, in one atomic step.
 
     Answers the verdict of `publish.lua` for each. Raises ConnectionError where Redis is unreachable: the
     caller's rows are in SQL, and dispatch follows.
@@ -111,33 +110,15 @@ def _publish(messages: list[Message], force: bool) -> list[str]:
     client = redis_client()
     verdicts: list[str] = []
     for start in range(0, len(messages), _BATCH):
-        batch = messages[start : start + _BATCH]
-        try:
-            verdicts += _push(client, batch, force)
-        except redis.exceptions.NoScriptError:
-            # Raised by the first EVALSHA of the pipeline: none of them was carried out.
-            scripts.load(client, "publish")
-            verdicts += _push(client, batch, force)
+        names, values = [keys.EVENTS], ["1" if force else "0"]
+        for message in messages[start : start + _BATCH]:
+            names += keys.run(message.job), keys.queue(message.queue, message.priority)
+            values += str(message.attempt), message.envelope(), _queued(message), message.user, message.kind
+        verdicts += scripts.call(client, "publish", names, values)
     return verdicts
 
 
-def _push(client: Any, batch: list[Message], force: bool) -> list[str]:
-    pipe = client.pipeline(transaction=False)
-    for message in batch:
-        event = events.encode(
-            events.QUEUED, message.job, message.attempt, message.user, kind=message.kind, queue=message.queue
-        )
-        pipe.evalsha(
-            scripts.digest("publish"),
-            3,
-            keys.run(message.job),
-            keys.queue(message.queue, message.priority),
-            keys.EVENTS,
-            message.attempt,
-            message.envelope(),
-            event,
-            message.user,
-            message.kind,
-            "1" if force else "0",
-        )
-    return pipe.execute()
+def _queued(message: Message) -> str:
+    return events.encode(
+        events.QUEUED, message.job, message.attempt, message.user, kind=message.kind, queue=message.queue
+    )

@@ -1,6 +1,5 @@
 """What turns a Celery worker into one of Jobsite's: connected to Celery's signals, nothing to change in any task."""
 
-import gc
 import logging
 import signal
 import time
@@ -9,6 +8,7 @@ from typing import Any
 from celery import Celery, bootsteps, current_task, signals
 from django.conf import settings
 
+from jobs.core import heap
 from jobs.wire.publish import POLICY_HEADER, USER_HEADER
 from jobs.worker import guard, interrupt, lease, logs
 from jobs.worker.acks import GatherAcks
@@ -68,11 +68,9 @@ def _on_worker(sender: str, instance: Any, conf: Any, **_: Any) -> None:
     if process.pool in ("eventlet", "gevent"):
         _forbid_sql()
         _share_backend(app)
-    # What lives as long as the process is not looked through again: billiard collects before each fork, a quarter of a
-    # second while the whole pool waits; the event loop waits as long for each full collection; and pages that no
-    # collection writes to stay shared with the children.
-    gc.collect()
-    gc.freeze()
+    # Billiard collects before each fork, a quarter of a second while the whole pool waits; the event loop waits as long
+    # for each full collection; and pages that no collection writes to stay shared with the children.
+    heap.settle()
 
 
 def _share_backend(app: Celery) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
+from django.urls import get_resolver
 from redis.asyncio import Redis
 
+from jobs.core import heap
 from jobs.web.api.problem import Problem
 from jobs.web.live import sse
 from jobs.web.live.access import NOT_SIGNED_IN, Access, Who, access, listen
@@ -71,6 +73,8 @@ class Edge:
         self._end_held_at_signals()
         await self.hub.start()
         self._listener = asyncio.create_task(listen(_client(socket_timeout=None), self._access_changed))
+        get_resolver().url_patterns  # noqa: B018 - loads the pages, which the first visitor would wait for
+        heap.settle()
 
     def _end_held_at_signals(self) -> None:
         """Servers wait for open connections before they tell us to stop, and streams never end by themselves."""
