@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from jobs.core.buckets import bucket_of
@@ -19,9 +21,14 @@ CHECK_PUBLISHED_AFTER = 15.0
 UNKNOWN_FOR = 600.0
 
 
+#: Of a job's row what pages show and its indices follow. Being published changes none of it.
+SHOWN = ("state", "attempt", "assumed", "worker", "outcome", "error_type", "error", "started_at", "finished_at")
+_shown = attrgetter(*SHOWN)
+
+
 @dataclass
 class JobChange:
-    """A job's row as a batch finds it, then as it leaves it."""
+    """A job's row as a batch finds it, then as it leaves it. params: as JSON text."""
 
     seq: int
     id: str
@@ -36,7 +43,7 @@ class JobChange:
     assumed: bool
     cancel_requested_at: datetime | None
     search: str
-    params: Any
+    params: str
     worker: str = ""
     outcome: str = ""
     error_type: str = ""
@@ -48,6 +55,16 @@ class JobChange:
     next_check_at: datetime | None = None
     workflow: str | None = None
     touched: bool = False
+    #: Of SHOWN what the batch found.
+    found: tuple[Any, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.found = _shown(self)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether a batch did more to it than to publish it."""
+        return _shown(self) != self.found
 
     @property
     def signature(self) -> str:
@@ -257,10 +274,10 @@ class Plan:
         self.results[job.id] = event
 
     def _count(self, job: JobChange, event: Event) -> Count:
-        return self.counts.setdefault((event.at.replace(second=0, microsecond=0), job.queue), Count())
+        return self.counts.setdefault((_minute(event.at), job.queue), Count())
 
     def _time(self, measure: str, begun: datetime, ended: datetime) -> None:
-        key = ended.replace(second=0, microsecond=0), measure, bucket_of((ended - begun).total_seconds())
+        key = _minute(ended), measure, bucket_of((ended - begun).total_seconds())
         self.timings[key] = self.timings.get(key, 0) + 1
 
     def _count_end(self, job: JobChange, event: Event) -> None:
@@ -275,6 +292,11 @@ class Plan:
         job.error_type = clean(event.fields.get("error_type", ""))[:200]
         lines = clean(event.fields.get("error", "")).strip().splitlines()
         job.error = (lines[0] if lines else "")[:300]
+
+
+@lru_cache(maxsize=4_096)  # of one event for several counts
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)
 
 
 def _retry_time(event: Event) -> datetime | None:

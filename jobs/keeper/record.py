@@ -1,33 +1,19 @@
 """From the stream into SQL: one batch, one transaction (LINE 11)."""
 
 import json
-import logging
 
 from django.utils import timezone
 
 from jobs.core.redaction import masked
 from jobs.core.search_words import add_words
 from jobs.core.states import FINAL
-from jobs.keeper import canvas, foreign, write
+from jobs.keeper import canvas, foreign, read, write
 from jobs.keeper.plan import AttemptChange, JobChange, Plan
 from jobs.keeper.settle import settle
-from jobs.models import Attempt, Job, writing
+from jobs.models import writing
 from jobs.wire import events
 from jobs.wire.events import Event
 from jobs.workflows import advance
-
-log = logging.getLogger(__name__)
-
-_JOB_COLUMNS = (
-    "seq", "id", "kind", "is_kind", "owner_id", "queue", "state", "attempt", "max_attempts", "first_attempt", "assumed",
-    "cancel_requested_at", "search", "params", "worker", "outcome", "error_type", "error", "published_at",
-    "started_at", "finished_at", "changed", "next_check_at", "workflow_id",
-)  # fmt: skip
-_ATTEMPT_COLUMNS = (
-    "number", "state", "worker", "pid", "queued_at", "started_at", "finished_at", "next_retry_at", "error_type",
-    "error", "traceback", "memory", "cpu_seconds",
-)  # fmt: skip
-_CHUNK = 500
 
 
 def record(batch: list[Event]) -> None:
@@ -51,30 +37,15 @@ def record(batch: list[Event]) -> None:
 
 def _load(batch: list[Event]) -> Plan:
     ids = sorted({event.job for event in batch})
-    plan = Plan(jobs=_jobs(ids))
+    plan = Plan(jobs=read.jobs(ids))
     unknown = [event for event in batch if event.job not in plan.jobs and event.fields.get("foreign")]
     if unknown:
         foreign.accept(unknown)
-        plan.jobs.update(_jobs(sorted({event.job for event in unknown})))
+        plan.jobs.update(read.jobs({event.job for event in unknown}))
     by_seq = {job.seq: job.id for job in plan.jobs.values()}
-    seqs = list(by_seq)
-    for start in range(0, len(seqs), _CHUNK):
-        rows = Attempt.objects.filter(job__in=seqs[start : start + _CHUNK]).values_list("job_id", *_ATTEMPT_COLUMNS)
-        for seq, *values in rows:
-            attempt = AttemptChange(*values)
-            plan.attempts[by_seq[seq], attempt.number] = attempt
+    for seq, attempt in read.attempts(by_seq):
+        plan.attempts[by_seq[seq], attempt.number] = attempt
     return plan
-
-
-def _jobs(ids: list[str]) -> dict[str, JobChange]:
-    found = {}
-    for start in range(0, len(ids), _CHUNK):
-        # Locked: a page's cancel or retry and this batch come one after the other; SQLite has one writer anyway.
-        rows = Job.objects.filter(id__in=ids[start : start + _CHUNK]).select_for_update().order_by("seq")
-        for values in rows.values_list(*_JOB_COLUMNS):
-            job = JobChange(*values)
-            found[job.id] = job
-    return found
 
 
 def _write(plan: Plan) -> None:
@@ -102,7 +73,7 @@ def _ending(plan: Plan, event: Event) -> tuple[JobChange, tuple[str, str], Event
 
 def _masked_params(job: JobChange) -> tuple[str, str]:
     """(args, kwargs) for the TaskResult."""
+    params = masked(json.loads(job.params))
     if job.is_kind:
-        return "[]", json.dumps(masked(job.params), ensure_ascii=False)
-    params = masked(job.params)
+        return "[]", json.dumps(params, ensure_ascii=False)
     return json.dumps(params.get("args", [])), json.dumps(params.get("kwargs", {}))
