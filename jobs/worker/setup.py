@@ -11,7 +11,6 @@ from django.conf import settings
 from jobs.core import heap
 from jobs.wire.publish import POLICY_HEADER, USER_HEADER
 from jobs.worker import guard, interrupt, lease, logs
-from jobs.worker.acks import GatherAcks
 from jobs.worker.connections import ShareConnections
 from jobs.worker.execution import process, running
 from jobs.worker.loopguard import LoopGuard
@@ -19,6 +18,7 @@ from jobs.worker.outbox import outbox
 from jobs.worker.rawredis import RawRedis
 from jobs.worker.real import lock_logging_for_real
 from jobs.worker.steering import Steering
+from jobs.worker.unacked import KeepUnacked
 from jobs.worker.visibility import RenewVisibility
 from jobs.worker.wake import Wake
 
@@ -49,7 +49,7 @@ def _pass_on_owner(headers: dict[str, Any], **_: Any) -> None:
 
 
 def _add_steps(sender: str, instance: Any, **_: Any) -> None:
-    instance.app.steps["consumer"].update((ShareConnections, GatherAcks, RenewVisibility, Steering, Wake))
+    instance.app.steps["consumer"].update((ShareConnections, KeepUnacked, RenewVisibility, Steering, Wake))
 
 
 def _on_worker(sender: str, instance: Any, conf: Any, **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Acknowledgements reach Redis though they do not go one by one."""
+"""What a worker has in hand and what it acknowledges reaches Redis, though nobody waits for the answers."""
 
 import threading
 from contextlib import contextmanager
@@ -8,9 +8,10 @@ import pytest
 from django.conf import settings
 from kombu import Connection, Consumer, Queue
 from kombu.exceptions import OperationalError
+from redis import ResponseError
 
 from jobs.wire.connection import redis_client
-from jobs.worker.acks import GatherAcks
+from jobs.worker.unacked import KeepUnacked
 from tests.system.stack import wait_for
 
 
@@ -30,7 +31,7 @@ def worker_channel():
         consumer = Consumer(channel, [queue], on_message=taken.append)
         consumer.qos(prefetch_count=10)
         worker = SimpleNamespace(task_consumer=consumer, timer=Threads(), connection_errors=(OperationalError, OSError))
-        step = GatherAcks(worker)
+        step = KeepUnacked(worker)
         step.start(worker)
         producer = connection.Producer()
 
@@ -50,10 +51,18 @@ def unacked():
     return client.hlen("unacked"), client.zcard("unacked_index")
 
 
+def tags():
+    return set(redis_client().hkeys("unacked"))
+
+
+def tags_of(*messages):
+    return {message.delivery_tag for message in messages}
+
+
 def test_they_are_written_without_anything_else_to_write():
     with worker_channel() as (take, *_):
         messages = take(5)
-        assert unacked() == (5, 5)
+        wait_for(lambda: unacked() == (5, 5))
         for message in messages[:4]:
             message.ack()
         wait_for(lambda: unacked() == (1, 1))
@@ -62,14 +71,13 @@ def test_they_are_written_without_anything_else_to_write():
 
 
 def test_they_go_with_the_next_message(monkeypatch):
-    monkeypatch.setattr("jobs.worker.acks.WAIT", 3_600)
+    monkeypatch.setattr("jobs.worker.unacked.WAIT", 3_600)
     monkeypatch.setattr(Threads, "call_after", lambda *_: None)
     with worker_channel() as (take, *_):
         take(2)[0].ack()
-        assert unacked() == (2, 2)
-        take(3)
-        assert unacked() == (2, 2), "one went, one came"
+        wait_for(lambda: unacked() == (2, 2))
         second, third = take(3)[1:]
+        wait_for(lambda: tags() == tags_of(second, third))
         second.ack()
         third.reject()
         assert unacked() == (0, 0)
@@ -79,6 +87,7 @@ def test_a_worker_that_stops_writes_them_and_waits_no_more(monkeypatch):
     monkeypatch.setattr(Threads, "call_after", lambda *_: None)
     with worker_channel() as (take, step, worker):
         first, second, third = take(3)
+        wait_for(lambda: unacked() == (3, 3))
         first.ack()
         step.stop(worker)
         assert unacked() == (2, 2)
@@ -94,6 +103,29 @@ def test_one_that_is_put_back_is_not_acknowledged():
         second.requeue()
         wait_for(lambda: unacked() == (0, 0))
         assert redis_client().llen("acks") == 1
+
+
+def test_what_was_written_to_a_connection_that_is_cut_is_written_to_the_next():
+    client = redis_client()
+    known = {each["id"] for each in client.client_list()}
+    with worker_channel() as (take, *_):
+        take(1)
+        wait_for(lambda: unacked() == (1, 1))
+        [ahead] = [each["id"] for each in client.client_list() if each["cmd"] == "hset" and each["id"] not in known]
+        client.client_kill_filter(_id=ahead)
+        messages = take(3)
+        wait_for(lambda: tags() == tags_of(*messages))
+
+
+def test_what_redis_refuses_is_raised_with_the_next_message_and_holds_up_none_after_it():
+    with worker_channel() as (take, *_):
+        redis_client().set("unacked", "of another type")
+        take(1)
+        with pytest.raises(ResponseError, match="WRONGTYPE"):
+            take(2)
+        redis_client().delete("unacked")
+        messages = take(4)
+        wait_for(lambda: tags() == tags_of(*messages[1:]))
 
 
 @pytest.fixture(autouse=True)

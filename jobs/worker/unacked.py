@@ -1,0 +1,171 @@
+"""What Redis is told of the messages that a worker has in hand, without a round trip for each.
+
+Between the end of a task and the start of the next one a prefork master would wait for Redis twice more: for the
+acknowledgement, and for the next message to be written down before it is handed to a process. Neither answer decides
+anything. A message that is not written down, because Redis or the worker died, is missed by dispatch and sent again;
+one whose acknowledgement is lost is delivered again, and the claim refuses it (LINE 1, 12).
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import redis
+from celery import bootsteps
+from kombu.transport import virtual
+from kombu.transport.redis import QoS
+from kombu.utils.json import dumps
+
+from jobs.worker.connections import ShareConnections
+
+log = logging.getLogger(__name__)
+
+#: [s] that an acknowledgement waits for company at most.
+WAIT = 0.05
+
+Command = tuple[Any, ...]
+
+
+class KeepUnacked(bootsteps.StartStopStep):
+    """Has the consumer's channel write down what it has in hand without waiting, and gather what it acknowledges."""
+
+    requires = (ShareConnections,)
+
+    def __init__(self, consumer: Any, **kwargs: Any):
+        self._unacked: Unacked | None = None
+        super().__init__(consumer, **kwargs)
+
+    def start(self, consumer: Any) -> None:
+        qos = getattr(consumer.task_consumer.channel, "qos", None)
+        if type(qos) is QoS:
+            self._unacked = Unacked(qos, consumer.timer, consumer.connection_errors)
+
+    def stop(self, consumer: Any) -> None:
+        """What ends from now on, in a worker that stops, is acknowledged at once: its timer ends as well."""
+        if self._unacked:
+            self._unacked.end()
+            self._unacked = None
+
+
+class Unacked:
+    """In place of what `kombu.transport.redis.QoS` does at each message. Any thread may acknowledge; the consumer's
+    alone appends."""
+
+    def __init__(self, qos: Any, timer: Any, errors: tuple[type[BaseException], ...]):
+        self._qos, self._timer, self._errors = qos, timer, errors
+        self._acked: deque[str] = deque()
+        self._waits = self._ended = False
+        self._ahead = Ahead(qos.channel.pool)
+        qos.append, qos.ack, qos.pipe_or_acquire = self.append, self.ack, self.pipe_or_acquire
+
+    def append(self, message: Any, tag: str) -> None:
+        """Write down a message as kombu does, with what was acknowledged since the last one."""
+        where = message.delivery_info
+        text = dumps([message._raw, where["exchange"], where["routing_key"]])
+        self._ahead.send(
+            [
+                *self._acknowledge(),
+                ("ZADD", self._qos.unacked_index_key, time.time(), tag),
+                ("HSET", self._qos.unacked_key, tag, text),
+            ]
+        )
+        virtual.QoS.append(self._qos, message, tag)
+
+    def ack(self, tag: str) -> None:
+        self._acked.append(tag)
+        virtual.QoS.ack(self._qos, tag)
+        if self._ended:
+            self._write()
+        elif not self._waits:
+            self._waits = True
+            self._timer.call_after(WAIT, self.flush)
+
+    @contextmanager
+    def pipe_or_acquire(self, pipe: Any = None, client: Any = None) -> Iterator[Any]:
+        """As kombu's, for what it writes otherwise; a fresh pipeline begins with what was acknowledged."""
+        if pipe:
+            yield pipe
+            return
+        with self._qos.channel.conn_or_acquire(client) as client:
+            pipe = client.pipeline()
+            for command in self._acknowledge():
+                pipe.execute_command(*command)
+            yield pipe
+
+    def _acknowledge(self) -> list[Command]:
+        tags = []
+        while self._acked:
+            tags.append(self._acked.popleft())
+        return [("ZREM", self._qos.unacked_index_key, *tags), ("HDEL", self._qos.unacked_key, *tags)] if tags else []
+
+    def flush(self) -> None:
+        self._waits = False
+        try:
+            self._write()
+        except self._errors as error:
+            # The consumer notices by itself and reconnects.
+            log.info("could not acknowledge: %s", error)
+
+    def end(self) -> None:
+        self._ended = True
+        self.flush()
+        self._ahead.close()
+
+    def _write(self) -> None:
+        if self._acked:
+            with self.pipe_or_acquire() as pipe:
+                pipe.execute()
+
+
+class Ahead:
+    """Commands that Redis may answer later: what it answered is read before the next ones are sent.
+
+    They may be carried out twice, where a connection was cut.
+    """
+
+    def __init__(self, pool: Any):
+        self._pool = pool
+        self._connection: Any = None
+        self._unanswered: list[Command] = []
+
+    def send(self, commands: list[Command]) -> None:
+        """Raises what redis-py raises, also for commands that were sent before."""
+        commands = [*self._answered(), *commands]
+        try:
+            self._write(commands)
+        except redis.ConnectionError:
+            self._write(commands)
+
+    def _answered(self) -> list[Command]:
+        """Read the answers; the commands that none came to, because the connection was cut."""
+        sent, self._unanswered = self._unanswered, []
+        try:
+            for _ in sent:
+                self._connection.read_response()
+        except redis.ConnectionError:
+            self.close()
+            return sent
+        except BaseException:
+            self.close()  # the answers that are left are nobody's
+            raise
+        return []
+
+    def _write(self, commands: list[Command]) -> None:
+        if self._connection is None:
+            self._connection = self._pool.get_connection()
+        try:
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+        except BaseException:
+            self.close()
+            raise
+        self._unanswered = commands
+
+    def close(self) -> None:
+        connection, self._connection, self._unanswered = self._connection, None, []
+        if connection is not None:
+            with suppress(redis.RedisError, OSError):
+                connection.disconnect()
+            self._pool.release(connection)
