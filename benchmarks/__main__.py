@@ -14,6 +14,7 @@ import time
 NAMES = {
     "browse": "lists and searches over REST, beside Flower",
     "web": "polls, submitting and bulk submitting over REST, beside Flower",
+    "pages": "an event to 1,000 open pages",
     "line": "the keeper alone",
     "recorded": "no-op tasks recorded, beside stock results",
     "feeds": "1,000 slow feeds through one io worker, beside prefork",

@@ -7,7 +7,7 @@ from statistics import median
 
 from benchmarks.flower import flower
 from benchmarks.load import load, request
-from benchmarks.site import Site, cpu_seconds, site
+from benchmarks.site import Site, cpu_seconds, own_memory, site
 from benchmarks.told import tell
 
 #: (what, our query, Flower's query, budget [ms])
@@ -30,6 +30,9 @@ SEARCHES = [
     ("word with state and kind", "q=harbour+state:failed+kind:image", None, None),
 ]
 
+#: [MB] by which the web's memory may differ from that with FEW jobs: it is to hold none, and runs differ by some.
+NO_MEMORY, FEW = 10.0, 1_000
+
 EIGHT = "8 clients, no filter"
 
 
@@ -43,11 +46,16 @@ class Figure:
 
 def run(options: Namespace) -> None:
     first: dict[str, Figure] = {}
+    with site(postgres=options.postgres) as here:
+        here.python("-m", "benchmarks.rows", str(FEW))
+        _, least = _ours(here, Namespace(seconds=options.seconds, repeats=1))
     for size in options.sizes:
         with site(postgres=options.postgres) as here:
             seconds = float(here.python("-m", "benchmarks.rows", str(size)))
             print(f"-- {size:,} finished jobs, loaded in {seconds:.0f} s")
-            mine = _ours(here, options)
+            mine, used = _ours(here, options)
+        tell(f"memory of the web for {size:,} finished jobs", max(used - least, 0.0), "MB", budget=NO_MEMORY,
+             note=f"{used:.0f} MB after all lists and searches, {least:.0f} with {FEW:,} jobs")  # fmt: skip
         peers = _flowers(size, options) if size <= options.most_flower else {}
         for what, _, _, budget in [*LISTS, *SEARCHES, (EIGHT, None, None, None)]:
             ours, theirs = mine[what], peers.get(what)
@@ -60,11 +68,15 @@ def run(options: Namespace) -> None:
         first = first or mine
 
 
-def _ours(here: Site, options: Namespace) -> dict[str, Figure]:
+def _ours(here: Site, options: Namespace) -> tuple[dict[str, Figure], float]:
+    """The figures, and the memory that the web came to [MB]."""
     token = here.seed()["token"]
     here.start_web()
     paths = {what: f"/api/v1/jobs?{ours}" for what, ours, _, _ in [*LISTS, *SEARCHES]}
-    return _measured(here.port, paths, token, options, lambda: here.cpu("web"))
+    found = _measured(here.port, paths, token, options, lambda: here.cpu("web"))
+    used = own_memory(here.processes["web"].pid)
+    here.stop("web")
+    return found, used
 
 
 def _flowers(size: int, options: Namespace) -> dict[str, Figure]:

@@ -114,6 +114,11 @@ def memory(pid: int) -> float:
     return sum(process.memory_info().rss for process in family(pid)) / 1e6
 
 
+def own_memory(pid: int) -> float:
+    """The same without what is mapped from files, such as the database [MB]."""
+    return sum(found.rss - found.shared for found in (process.memory_info() for process in family(pid))) / 1e6
+
+
 def wait_for_http(url: str, process: "subprocess.Popen[bytes]", seconds: float = 60.0) -> None:
     def up() -> bool:
         if process.poll() is not None:
