@@ -10,6 +10,15 @@ def clean_redis():
     yield
 
 
+@pytest.fixture
+def storage(settings, tmp_path):
+    """The files of jobs lie in a folder of the test's own."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "jobs": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}},
+    }
+
+
 @pytest.fixture(autouse=True)
 def fast_passwords(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

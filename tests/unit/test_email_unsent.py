@@ -8,21 +8,12 @@ from jobs.submit import rerun_part
 from tests.unit.api_client import Program, check_problem, make_user
 from tests.unit.job_rows import make_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("storage")]
 TABLE = (
     'E-Mail;Name\r\nann@example.com;Ann\r\nnone;\r\n"Bob <bob@example.com>";"B;b"\r\n'
     "Cy@example.com;\r\ndee@example.com;Dee\r\n"
 )
 LEDGER = {"ann@example.com": "sent", "bob@example.com": "refused", "dee@example.com": "unknown"}
-
-
-@pytest.fixture(autouse=True)
-def files(settings, tmp_path):
-    options = {"location": str(tmp_path), "base_url": None}
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "jobs": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options},
-    }
 
 
 @pytest.fixture

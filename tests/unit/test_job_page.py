@@ -15,7 +15,7 @@ from jobs.models import Artifact, Attempt, AuditEntry, Job, LedgerEntry, LogLine
 from jobs.web.pages.traceback import pieces
 from tests.unit.job_rows import alice, bob, make_job, olga, run_hash, users  # noqa: F401
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage")]
 TRACEBACK = """Traceback (most recent call last):
   File "/venv/lib/python3.11/site-packages/celery/app/trace.py", line 453, in trace_task
     R = fun(*args)
@@ -24,15 +24,6 @@ TRACEBACK = """Traceback (most recent call last):
   File "/app/kinds/shop.py", line 8, in run
     connect()
 OSError: [Errno 5] gone"""
-
-
-@pytest.fixture(autouse=True)
-def files(settings, tmp_path):
-    options = {"location": str(tmp_path), "base_url": None}
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "jobs": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options},
-    }
 
 
 def get(client, user, job, tab="", suffix=""):

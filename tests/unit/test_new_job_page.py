@@ -49,11 +49,7 @@ URL = "/new/test-postcard"
 
 
 @pytest.fixture(autouse=True)
-def known_kinds(settings, tmp_path):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "jobs": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}},
-    }
+def known_kinds(storage):
     all_kinds.cache_clear()
     yield
     all_kinds.cache_clear()

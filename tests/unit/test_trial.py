@@ -13,16 +13,10 @@ from jobs.models import Artifact, Job
 from tests.unit.contexts import RecordingContext
 from tests.unit.images import data, packed, quarters
 
+pytestmark = pytest.mark.usefixtures("storage")
+
 FILLED = {"width": "40", "format": "webp", "profile": "srgb", "watermark_position": "middle-center", "key": "a" * 32,
           "job-start": "now", "job-title": "", "job-priority": "normal"}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def storage(settings, tmp_path):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "jobs": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}},
-    }
 
 
 @pytest.fixture

@@ -47,12 +47,7 @@ class Vault(Kind):
 
 
 @pytest.fixture(autouse=True)
-def known_kinds(settings, tmp_path):
-    options = {"location": str(tmp_path)}
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "jobs": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options},
-    }
+def known_kinds(storage):
     all_kinds.cache_clear()
     yield
     all_kinds.cache_clear()

@@ -33,20 +33,12 @@ from tests.unit.job_rows import alice, bob, olga, users  # noqa: F401
 from tests.unit.web_server import WebServer, rss
 from tests.unit.workflow_hands import Hands
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("storage")]
 
 PHOTOS = {"format": "webp", "profile": "srgb", "watermark_position": "bottom-right", "width": "40", "key": "a" * 32,
           "to": "ann@example.org", "subject": "Ready", "text": "See ${link}"}  # fmt: skip
 FEEDS = {"at_once": "5", "timeout": "5", "max_size": "1", "max_redirects": "2", "title": "Week 47", "key": "a" * 32,
          "to": "ann@example.org, bob@example.org", "subject": "Report", "text": "Attached."}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def storage(settings, tmp_path):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "jobs": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}},
-    }
 
 
 @pytest.fixture

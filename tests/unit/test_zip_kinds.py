@@ -192,11 +192,7 @@ def test_long_lists_of_what_was_left_out_are_cut(ctx):
     assert len(result["left_out"]) == unpack_kind.NAMED and result["left_out_in_all"] == 200
 
 
-def test_the_preview_counts_what_will_be_unpacked(tmp_path, settings):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "jobs": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}},
-    }
+def test_the_preview_counts_what_will_be_unpacked(storage):
     content = packed({"a.jpg": b"12", "b.jpg": b"34", "c.txt": b"5"})
     filled = form(content, "*.jpg")
     assert filled.is_valid(), filled.errors
