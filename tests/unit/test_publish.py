@@ -1,0 +1,61 @@
+"""Messages go to Redis a hundred at a time: each has its own verdict, and of each message and mark both or neither."""
+
+import json
+
+from jobs.core import priorities
+from jobs.wire import keys, scripts
+from jobs.wire.connection import redis_client
+from jobs.wire.publish import Message, publish
+
+QUEUE = keys.queue("io", priorities.NORMAL)
+
+
+def message(job, attempt=1):
+    return Message(job, "jobs.add", attempt, "io", priorities.NORMAL, {"x": 1}, user="7", kind="add")
+
+
+def published():
+    return [json.loads(text)["headers"]["id"] for text in reversed(redis_client().lrange(QUEUE, 0, -1))]
+
+
+def test_each_of_many_has_its_verdict_in_order():
+    client = redis_client()
+    publish([message("waiting"), message("other attempt", 2)])
+    client.hset(keys.run("claimed"), mapping={"attempt": 1, "phase": "running", "state": "STARTED"})
+    client.hset(keys.run("ended"), mapping={"attempt": 1, "phase": "final", "state": "SUCCESS"})
+    client.delete(QUEUE, keys.EVENTS)
+    fresh = [f"job-{number:03}" for number in range(250)]
+    odd = {20: "waiting", 99: "claimed", 100: "ended", 230: "other attempt"}
+    ids = list(fresh)
+    for place, job in odd.items():
+        ids.insert(place, job)
+    expected = dict.fromkeys(fresh, "queued") | {
+        "waiting": "already", "claimed": "claimed", "ended": "final", "other attempt": "stale",
+    }  # fmt: skip
+    assert publish(map(message, ids)) == [expected[job] for job in ids]
+    assert published() == fresh, "in their order, and none of the others"
+    told = [json.loads(fields["e"])["id"] for _, fields in client.xrange(keys.EVENTS)]
+    assert told == fresh
+    for job in fresh[::50]:
+        run = client.hgetall(keys.run(job))
+        assert (run["phase"], run["attempt"], run["user"], run["kind"]) == ("queued", "1", "7", "add")
+
+
+def test_dispatch_may_force_one_that_waits_and_none_that_is_claimed():
+    publish([message("waiting")])
+    redis_client().hset(keys.run("claimed"), mapping={"attempt": 1, "phase": "running", "state": "STARTED"})
+    assert publish([message("waiting"), message("claimed")], force=True) == ["queued", "claimed"]
+    assert published() == ["waiting", "waiting"]
+
+
+def test_a_redis_that_was_emptied_of_its_scripts_is_given_them_again():
+    publish([message("one")])
+    redis_client().script_flush()
+    assert publish([message("two")]) == ["queued"]
+    assert published() == ["one", "two"]
+    assert redis_client().script_exists(scripts.digest("publish")) == [True]
+
+
+def test_nothing_is_published_of_nothing():
+    assert publish([]) == []
+    assert redis_client().keys("*") == []
