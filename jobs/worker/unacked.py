@@ -112,7 +112,7 @@ class Unacked:
     def end(self) -> None:
         self._ended = True
         self.flush()
-        self._ahead.close()
+        self._ahead.end()
 
     def _write(self) -> None:
         if self._acked:
@@ -162,6 +162,12 @@ class Ahead:
             self.close()
             raise
         self._unanswered = commands
+
+    def end(self) -> None:
+        """On return Redis has carried out all that was sent, where it answers: a worker puts back what it has in hand."""
+        with suppress(redis.RedisError, OSError):
+            self._answered()
+        self.close()
 
     def close(self) -> None:
         connection, self._connection, self._unanswered = self._connection, None, []
