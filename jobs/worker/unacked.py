@@ -44,7 +44,7 @@ class KeepUnacked(bootsteps.StartStopStep):
             self._unacked = Unacked(qos, consumer.timer, consumer.connection_errors)
 
     def stop(self, consumer: Any) -> None:
-        """What ends from now on, in a worker that stops, is acknowledged at once: its timer ends as well."""
+        """Of a worker that stops Redis hears at once: the rest is put back, and the timer ends."""
         if self._unacked:
             self._unacked.end()
             self._unacked = None
@@ -73,6 +73,8 @@ class Unacked:
             ]
         )
         virtual.QoS.append(self._qos, message, tag)
+        if self._ended:
+            self._ahead.end()
 
     def ack(self, tag: str) -> None:
         self._acked.append(tag)
@@ -111,8 +113,8 @@ class Unacked:
 
     def end(self) -> None:
         self._ended = True
-        self.flush()
         self._ahead.end()
+        self.flush()
 
     def _write(self) -> None:
         if self._acked:
@@ -164,7 +166,7 @@ class Ahead:
         self._unanswered = commands
 
     def end(self) -> None:
-        """On return Redis has carried out all that was sent, where it answers: a worker puts back what it has in hand."""
+        """On return Redis has carried out what was sent, if it answers at all."""
         with suppress(redis.RedisError, OSError):
             self._answered()
         self.close()

@@ -87,10 +87,12 @@ def test_a_worker_that_stops_writes_them_and_waits_no_more(monkeypatch):
     monkeypatch.setattr(Threads, "call_after", lambda *_: None)
     with worker_channel() as (take, step, worker):
         first, second, third = take(3)
-        wait_for(lambda: unacked() == (3, 3))
         first.ack()
         step.stop(worker)
         assert unacked() == (2, 2)
+        fourth = take(4)[3]
+        assert unacked() == (3, 3)
+        fourth.ack()
         second.ack()
         third.ack()
         assert unacked() == (0, 0)
