@@ -8,8 +8,6 @@ from typing import Any
 from jobs.wire import keys
 from jobs.wire.connection import breaker, redis_client
 
-#: [s] after its last beat at which a record expires, so that its time to live tells when it was last heard.
-RECORD_EXPIRES = 120.0
 #: [s] without a beat after which a worker is shown as silent; it beats every 2 s.
 SILENT_AFTER = 6.0
 #: Beats of which the worst lag counts: those of the last minute.
@@ -92,7 +90,7 @@ def _records() -> list[dict[str, Any]]:
     found = []
     for (info, held), left in zip(answers[::2], answers[1::2], strict=True):
         if info is not None:  # else it has expired: long gone
-            heard = max(0.0, RECORD_EXPIRES - left / 1000)
+            heard = max(0.0, keys.WORKER_EXPIRES - left / 1000)
             found.append({**json.loads(info), "held": json.loads(held or "[]"), "heard": heard})
     return found
 

@@ -9,13 +9,14 @@ from django.utils import timezone
 
 from jobs.core.states import FINAL, State
 from jobs.keeper.admit import Admission, anybody_waits, hold
+from jobs.keeper.rescue import LOST_AFTER
 from jobs.keeper.settle import settle
 from jobs.models import Job, LedgerEntry
 from jobs.submit.cancel import carry_out, revoke_unclaimed
 from jobs.submit.messages import message_for
 from jobs.wire import keys
 from jobs.wire.connection import redis_client
-from jobs.wire.publish import PUBLISHED_HEADER, publish
+from jobs.wire.publish import HOLDER_HEADER, PUBLISHED_HEADER, publish
 from jobs.workflows import advance
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,8 @@ log = logging.getLogger(__name__)
 BATCH = 500
 #: [s] by which a message must be older than the oldest one in its list to count as lost.
 OVERDUE = 10.0
-#: [s] for which an entry of kombu's unacked index is believed: workers renew theirs every 30 s (worker/visibility.py).
+#: [s] for which an entry of kombu's unacked index is believed that does not say whose it is: workers renew theirs every
+#: 30 s (worker/visibility.py).
 UNACKED_FRESH = 90.0
 #: Beyond so many unrecorded events, or this share of Redis' memory, nothing is added (LINE 11).
 MOST_EVENTS, MOST_MEMORY = 1_000_000, 0.8
@@ -142,17 +144,17 @@ def _head(queue: str, priority: int) -> float | None:
 
 
 def _in_hand() -> set[str]:
-    """Jobs whose message some worker has taken and not acknowledged."""
+    """Jobs whose message some living worker has taken and not acknowledged."""
     client = redis_client()
     seconds, _ = client.time()
     fresh = client.zrangebyscore(keys.UNACKED_INDEX, seconds - UNACKED_FRESH, "+inf")
     if not fresh:
         return set()
-    found = set()
-    for text in client.hmget(keys.UNACKED, fresh):
-        if text:
-            found.add(json.loads(text)[0].get("headers", {}).get("id"))
-    return found
+    headers = [json.loads(text)[0].get("headers", {}) for text in client.hmget(keys.UNACKED, fresh) if text]
+    holders = {header.get(HOLDER_HEADER) for header in headers}
+    # Judged from outside, and so perhaps wrongly: of a message that is sent twice the claim refuses one (LINE 1).
+    gone = {name for name in holders if name and client.ttl(keys.worker(name)) < keys.WORKER_EXPIRES - LOST_AFTER}
+    return {header.get("id") for header in headers if header.get(HOLDER_HEADER) not in gone}
 
 
 def _must_hold_back() -> bool:

@@ -43,6 +43,10 @@ def ledger(job_id: str) -> str:
     return f"jobsite:ledger:{job_id}"
 
 
+#: [s] that the record of a worker process stays after its last beat: by what is left of it one reads when that was.
+WORKER_EXPIRES = 120
+
+
 def worker(process: str) -> str:
     return f"jobsite:worker:{process}"
 

@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 BEAT_EVERY = 2.0
 #: [s] between looks at wishes and unsent things.
 TICK = 0.5
-#: [s] that a dead process' record stays.
-RECORD_EXPIRES = 120
 
 _thread_of: list[int] = []
 #: The process that has said goodbye: no beat may bring its record back.
@@ -80,7 +78,7 @@ def _beat(raw: RawRedis) -> None:
             [
                 ("HINCRBY", key, "beat", 1),
                 ("HSET", key, "held", json.dumps(held()), "info", json.dumps(process.info())),
-                ("EXPIRE", key, RECORD_EXPIRES),
+                ("EXPIRE", key, keys.WORKER_EXPIRES),
                 ("SADD", keys.WORKERS, process.key),
             ]
         )

@@ -19,7 +19,9 @@ from kombu.transport import virtual
 from kombu.transport.redis import QoS
 from kombu.utils.json import dumps
 
+from jobs.wire.publish import HOLDER_HEADER
 from jobs.worker.connections import ShareConnections
+from jobs.worker.execution import process
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +64,10 @@ class Unacked:
         qos.append, qos.ack, qos.pipe_or_acquire = self.append, self.ack, self.pipe_or_acquire
 
     def append(self, message: Any, tag: str) -> None:
-        """Write down a message as kombu does, with what was acknowledged since the last one."""
-        where = message.delivery_info
-        text = dumps([message._raw, where["exchange"], where["routing_key"]])
+        """Write down a message as kombu does, and who has it, with what was acknowledged since the last one."""
+        where, raw = message.delivery_info, message._raw
+        held = {**raw, "headers": {**(raw.get("headers") or {}), HOLDER_HEADER: process.key}}
+        text = dumps([held, where["exchange"], where["routing_key"]])
         self._ahead.send(
             [
                 *self._acknowledge(),

@@ -7,7 +7,6 @@ from jobs.core.priorities import NORMAL
 from jobs.wire import keys
 from jobs.wire.connection import redis_client
 from jobs.wire.publish import PUBLISHED_HEADER
-from jobs.worker.lease import RECORD_EXPIRES
 
 
 def make_worker(node="io@web-1", pool="eventlet", queues=("io",), concurrency=200, held=(), heard=0.0, **info):
@@ -20,7 +19,7 @@ def make_worker(node="io@web-1", pool="eventlet", queues=("io",), concurrency=20
     client = redis_client()
     client.sadd(keys.WORKERS, name)
     client.hset(keys.worker(name), mapping={"beat": 1, "held": json.dumps(list(held)), "info": json.dumps(info)})
-    client.pexpire(keys.worker(name), int(1000 * (RECORD_EXPIRES - heard)))
+    client.pexpire(keys.worker(name), int(1000 * (keys.WORKER_EXPIRES - heard)))
     return keys.worker(name)
 
 

@@ -16,16 +16,11 @@ from jobs.models import AuditEntry, Job, Throughput
 from jobs.submit import submit
 from jobs.wire import events
 from jobs.wire.connection import redis_client
-from jobs.worker.lease import RECORD_EXPIRES
 from tests.unit.fleet_records import make_worker, push
 from tests.unit.job_rows import make_job, olga, users  # noqa: F401
 from tests.unit.test_record import event
 
 pytestmark = pytest.mark.django_db
-
-
-def test_a_record_expires_when_both_sides_say_so():
-    assert workers.RECORD_EXPIRES == RECORD_EXPIRES
 
 
 def test_a_worker_is_described_by_its_own_record():

@@ -143,6 +143,8 @@ def test_no_file_is_too_long():
 
 def test_everything_in_redis_is_told():
     told, others = (ROOT / "docs" / "architecture.md").read_text(), {"GROUP", "COMPLETE", "STEPS"}
-    names = {value for name, value in vars(keys).items() if name.isupper() and name not in others}
+    names = {
+        value for name, value in vars(keys).items() if isinstance(value, str) and name.isupper() and name not in others
+    }
     assert len(names) > 10
     assert not {name for name in names if f"`{name}`" not in told}

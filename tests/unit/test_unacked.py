@@ -1,5 +1,6 @@
 """What a worker has in hand and what it acknowledges reaches Redis, though nobody waits for the answers."""
 
+import json
 import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -11,6 +12,8 @@ from kombu.exceptions import OperationalError
 from redis import ResponseError
 
 from jobs.wire.connection import redis_client
+from jobs.wire.publish import HOLDER_HEADER
+from jobs.worker.execution import process
 from jobs.worker.unacked import KeepUnacked
 from tests.system.stack import wait_for
 
@@ -96,6 +99,16 @@ def test_a_worker_that_stops_writes_them_and_waits_no_more(monkeypatch):
         second.ack()
         third.ack()
         assert unacked() == (0, 0)
+
+
+def test_they_say_who_has_them():
+    with worker_channel() as (take, *_):
+        message = take(1)[0]
+        wait_for(lambda: unacked() == (1, 1))
+        [text] = redis_client().hvals("unacked")
+        raw, exchange, queue = json.loads(text)
+        assert raw["headers"].pop(HOLDER_HEADER) == process.key and (exchange, queue) == ("", "acks")
+        assert raw == message._raw and HOLDER_HEADER not in message.headers
 
 
 def test_one_that_is_put_back_is_not_acknowledged():

@@ -1,0 +1,81 @@
+"""A message that a worker took and never claimed is sent again: soon where that worker is gone, not while it lives."""
+
+import json
+import time
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+
+from jobs.core import priorities
+from jobs.keeper import dispatch
+from jobs.keeper.admit import Admission
+from jobs.keeper.rescue import LOST_AFTER
+from jobs.keeper.stream import Reader
+from jobs.models import Job
+from jobs.submit import submit
+from jobs.wire import keys
+from jobs.wire.connection import redis_client
+from jobs.wire.publish import HOLDER_HEADER
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+QUEUE = keys.queue("io", priorities.NORMAL)
+
+
+@pytest.fixture
+def job():
+    """One that was published a minute ago, and is to be looked at."""
+    job = submit("add", {"x": 1, "y": 2})
+    reader = Reader()
+    while not reader.step(0.1):
+        pass
+    minute = timedelta(minutes=1)
+    Job.objects.update(published_at=F("published_at") - minute, next_check_at=F("next_check_at") - minute)
+    return job
+
+
+def taken(holder, ago=0.0):
+    """The oldest message is in a worker's hand, written down `ago` seconds before now."""
+    client = redis_client()
+    message = json.loads(client.rpop(QUEUE))
+    if holder:
+        message["headers"][HOLDER_HEADER] = holder
+    client.hset(keys.UNACKED, "tag", json.dumps([message, "", "io"]))
+    client.zadd(keys.UNACKED_INDEX, {"tag": time.time() - ago})
+
+
+def heard(holder, ago):
+    redis_client().hset(keys.worker(holder), "beat", 1)
+    redis_client().pexpire(keys.worker(holder), int(1000 * (keys.WORKER_EXPIRES - ago)))
+
+
+def sent_again():
+    dispatch.step(Admission(), settled=True)
+    return redis_client().llen(QUEUE) == 1
+
+
+def test_not_while_its_worker_is_heard(job):
+    taken("one")
+    heard("one", 3)
+    assert not sent_again()
+    job.refresh_from_db()
+    assert job.next_check_at is not None, "it is looked at again"
+
+
+def test_once_its_worker_is_silent(job):
+    taken("one")
+    heard("one", LOST_AFTER + 2)
+    heard("another", 1)
+    assert sent_again()
+
+
+def test_once_its_workers_record_is_gone(job):
+    taken("one")
+    assert sent_again()
+
+
+@pytest.mark.parametrize(("ago", "again"), [(60, False), (dispatch.UNACKED_FRESH + 5, True)])
+def test_where_nobody_says_whose_it_is_after_some_time(job, ago, again):
+    taken("", ago)
+    assert sent_again() is again
