@@ -33,7 +33,8 @@ class Queue:
     #: Jobs a minute, over the last 60 s.
     entered: float
     left: float
-    #: Workers that listen to it, or would if it were not paused.
+    #: Workers that listen to it, or would if it were not paused. Not the silent: they beat over the same Redis that
+    #: messages come from, and so take none.
     workers: tuple[Worker, ...]
     pause: Pause | None = None
 
@@ -43,13 +44,10 @@ class Queue:
 
     @property
     def still_taking(self) -> tuple[str, ...]:
-        """While it is paused: names of those that have not yet said that they leave it alone.
-
-        Not of the silent: they beat over the same Redis that messages come from, and so take none either.
-        """
+        """While it is paused: names of those that have not yet said that they leave it alone."""
         if self.pause is None:
             return ()
-        return tuple(worker.name for worker in self.workers if not worker.is_silent and self.name not in worker.paused)
+        return tuple(worker.name for worker in self.workers if self.name not in worker.paused)
 
     @property
     def can(self) -> list[str]:
@@ -71,7 +69,7 @@ def queues(workers: list[Worker]) -> list[Queue]:
             running=running.get(name, 0),
             entered=rates.get(name, (0.0, 0.0))[0],
             left=rates.get(name, (0.0, 0.0))[1],
-            workers=tuple(worker for worker in workers if name in worker.queues),
+            workers=tuple(worker for worker in workers if name in worker.queues and not worker.is_silent),
             pause=paused.get(name),
         )
         for name in names

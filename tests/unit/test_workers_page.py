@@ -75,6 +75,15 @@ def test_a_silent_worker_can_be_asked_nothing(client, olga):  # noqa: F811
     assert "last heard 34 s ago" in page and "/workers/io@web-1/ping" not in page
 
 
+def test_a_queue_whose_only_worker_is_silent_has_none(client, olga):  # noqa: F811
+    make_worker("io@web-1", heard=34)
+    push("io", waited=20)
+    assert '<span class="error-text">none</span>' in see(client, olga)
+    make_worker("io@web-2")
+    page = see(client, olga)
+    assert 'title="io@web-2"' in page and "error-text" not in page.split("Workers</h2>")[0]
+
+
 def test_the_open_page_asks_for_its_inside_alone(client, olga):  # noqa: F811
     make_worker()
     page = see(client, olga, HX_Request="true")
