@@ -61,6 +61,8 @@ class Unacked:
         self._acked: deque[str] = deque()
         self._waits = self._ended = False
         self._ahead = Ahead(qos.channel.pool)
+        #: Of the messages that the last commands wrote down: tag -> text.
+        self._unheard: dict[str, str] = {}
         qos.append, qos.ack, qos.pipe_or_acquire = self.append, self.ack, self.pipe_or_acquire
 
     def append(self, message: Any, tag: str) -> None:
@@ -68,20 +70,33 @@ class Unacked:
         where, raw = message.delivery_info, message._raw
         held = {**raw, "headers": {**(raw.get("headers") or {}), HOLDER_HEADER: process.key}}
         text = dumps([held, where["exchange"], where["routing_key"]])
+        self._unheard = {**self._unheard_in_hand(), tag: text}
+        now = time.time()
         self._ahead.send(
             [
                 *self._acknowledge(),
-                ("ZADD", self._qos.unacked_index_key, time.time(), tag),
-                ("HSET", self._qos.unacked_key, tag, text),
+                ("ZADD", self._qos.unacked_index_key, *(part for each in self._unheard for part in (now, each))),
+                ("HSET", self._qos.unacked_key, *(part for pair in self._unheard.items() for part in pair)),
             ]
         )
         virtual.QoS.append(self._qos, message, tag)
         if self._ended:
             self._ahead.end()
 
+    def _unheard_in_hand(self) -> dict[str, str]:
+        """What was sent last and did not reach Redis for certain, as far as it is still in hand: what came back after
+        its acknowledgement would be delivered once more."""
+        if self._ahead.is_answered():
+            return {}
+        return {
+            tag: text
+            for tag, text in self._unheard.items()
+            if tag in self._qos._delivered and tag not in self._qos._dirty
+        }
+
     def ack(self, tag: str) -> None:
-        self._acked.append(tag)
         virtual.QoS.ack(self._qos, tag)
+        self._acked.append(tag)
         if self._ended:
             self._write()
         elif not self._waits:
@@ -126,37 +141,48 @@ class Unacked:
 
 
 class Ahead:
-    """Commands that Redis may answer later: what it answered is read before the next ones are sent.
-
-    They may be carried out twice, where a connection was cut.
-    """
+    """Commands that Redis may answer later: what it answered is read before the next ones are sent."""
 
     def __init__(self, pool: Any):
         self._pool = pool
         self._connection: Any = None
-        self._unanswered: list[Command] = []
+        self._answers = 0
 
-    def send(self, commands: list[Command]) -> None:
-        """Raises what redis-py raises, also for commands that were sent before."""
-        commands = [*self._answered(), *commands]
-        try:
-            self._write(commands)
-        except redis.ConnectionError:
-            self._write(commands)
+    def is_answered(self) -> bool:
+        """Whether Redis has carried out all that was sent; False: the connection was cut, and perhaps it has not.
 
-    def _answered(self) -> list[Command]:
-        """Read the answers; the commands that none came to, because the connection was cut."""
-        sent, self._unanswered = self._unanswered, []
+        Raises what Redis refused.
+        """
+        if self._connection is None:
+            return True
         try:
-            for _ in sent:
+            while self._answers:
                 self._connection.read_response()
+                self._answers -= 1
         except redis.ConnectionError:
             self.close()
-            return sent
+            return False
         except BaseException:
             self.close()  # the answers that are left are nobody's
             raise
-        return []
+        self._drop_if_cut()
+        return True
+
+    def _drop_if_cut(self) -> None:
+        """A connection that was cut while nothing was on its way would take the next commands and lose them."""
+        try:
+            cut = self._connection.can_read()
+        except redis.ConnectionError:
+            cut = True
+        if cut:
+            self.close()
+
+    def send(self, commands: list[Command]) -> None:
+        """To be called once all before is answered, or given up. Raises redis errors."""
+        try:
+            self._write(commands)
+        except redis.ConnectionError:
+            self._write(commands)
 
     def _write(self, commands: list[Command]) -> None:
         if self._connection is None:
@@ -166,16 +192,16 @@ class Ahead:
         except BaseException:
             self.close()
             raise
-        self._unanswered = commands
+        self._answers = len(commands)
 
     def end(self) -> None:
         """On return Redis has carried out what was sent, if it answers at all."""
         with suppress(redis.RedisError, OSError):
-            self._answered()
+            self.is_answered()
         self.close()
 
     def close(self) -> None:
-        connection, self._connection, self._unanswered = self._connection, None, []
+        connection, self._connection, self._answers = self._connection, None, 0
         if connection is not None:
             with suppress(redis.RedisError, OSError):
                 connection.disconnect()

@@ -1,9 +1,11 @@
 """What a worker has in hand and what it acknowledges reaches Redis, though nobody waits for the answers."""
 
 import json
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
@@ -26,9 +28,9 @@ class Threads:
 
 
 @contextmanager
-def worker_channel():
+def worker_channel(url=""):
     """A channel from which messages were taken as by a worker, what was taken, and the step."""
-    with Connection(settings.REDIS_URL) as connection, connection.channel() as channel:
+    with Connection(url or settings.REDIS_URL) as connection, connection.channel() as channel:
         taken = []
         queue = Queue("acks", routing_key="acks")
         consumer = Consumer(channel, [queue], on_message=taken.append)
@@ -47,6 +49,47 @@ def worker_channel():
             return taken
 
         yield take, step, worker
+
+
+class Relay:
+    """A way to Redis that cuts a connection over which it is to write down a message, once, and swallows that."""
+
+    def __init__(self):
+        target = urlsplit(settings.REDIS_URL)
+        self._target = target.hostname, target.port
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = settings.REDIS_URL.replace(f":{target.port}", f":{self._listening.getsockname()[1]}")
+        self.swallows = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self._listening.close()
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                near, _ = self._listening.accept()
+                far = socket.create_connection(self._target)
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+
+    def _pass_on(self, source, to):
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                if self.swallows and b"HSET" in data:
+                    self.swallows = False
+                    break
+                to.sendall(data)
+        for each in (source, to):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def relay():
+    relay = Relay()
+    yield relay
+    relay.close()
 
 
 def unacked():
@@ -120,16 +163,50 @@ def test_one_that_is_put_back_is_not_acknowledged():
         assert redis_client().llen("acks") == 1
 
 
-def test_what_was_written_to_a_connection_that_is_cut_is_written_to_the_next():
+@contextmanager
+def cutting():
+    """What cuts the connection that messages in hand are written down over, opened since."""
     client = redis_client()
     known = {each["id"] for each in client.client_list()}
-    with worker_channel() as (take, *_):
-        take(1)
-        wait_for(lambda: unacked() == (1, 1))
+
+    def cut():
         [ahead] = [each["id"] for each in client.client_list() if each["cmd"] == "hset" and each["id"] not in known]
         client.client_kill_filter(_id=ahead)
+
+    yield cut
+
+
+def test_a_connection_that_is_cut_holds_up_no_message():
+    with cutting() as cut, worker_channel() as (take, *_):
+        take(1)
+        wait_for(lambda: unacked() == (1, 1))
+        cut()
         messages = take(3)
         wait_for(lambda: tags() == tags_of(*messages))
+
+
+def test_what_was_acknowledged_before_a_connection_is_cut_does_not_come_back():
+    with cutting() as cut, worker_channel() as (take, *_):
+        take(1)[0].ack()
+        wait_for(lambda: unacked() == (0, 0))
+        cut()
+        second = take(2)[1]
+        wait_for(lambda: second.delivery_tag in tags())
+        assert tags() == tags_of(second)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_what_a_cut_connection_swallowed_is_written_down_with_the_next_if_it_is_still_in_hand(relay, ended):
+    with worker_channel(relay.url) as (take, *_):
+        relay.swallows = True
+        first = take(1)[0]
+        wait_for(lambda: not relay.swallows)
+        assert unacked() == (0, 0)
+        if ended:
+            first.ack()
+        second = take(2)[1]
+        wait_for(lambda: second.delivery_tag in tags())
+        assert tags() == (tags_of(second) if ended else tags_of(first, second))
 
 
 def test_what_redis_refuses_is_raised_with_the_next_message_and_holds_up_none_after_it():
