@@ -29,9 +29,3 @@ def call(client: Any, name: str, keys: list[str], args: list[Any]) -> Any:
         return client.evalsha(digest(name), len(keys), *keys, *args)
     except redis.exceptions.NoScriptError:
         return client.eval(source(name), len(keys), *keys, *args)
-
-
-def load(client: Any, *names: str) -> None:
-    """Make scripts known before a pipeline uses them by digest."""
-    for name in names:
-        client.script_load(source(name))
