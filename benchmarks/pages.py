@@ -33,7 +33,7 @@ def run(options: Namespace) -> None:
     halves, lasts = zip(*rounds, strict=True)
     note = f"half of them after {median(halves):.2f} s; slowest of {len(rounds)} rounds {max(lasts):.2f} s"
     tell(f"an event to {PAGES:,} open pages", median(lasts), "s", budget=SLOWEST, note=note)
-    tell("memory of two web processes meanwhile", used, "MB", budget=MEMORY)
+    tell("memory of the web meanwhile", used, "MB", budget=MEMORY)
 
 
 class Pages:

@@ -27,9 +27,13 @@ _attempt_values = attrgetter(*_ATTEMPT_SET[1:])
 
 
 def jobs(rows: list[JobChange]) -> None:
-    _update(_JOB_SET, [row for row in rows if row.is_changed])
     # More than half of what SQL does for a row is its indices, and being published touches one.
-    _update(_PUBLISHED_SET, [row for row in rows if not row.is_changed])
+    published: list[JobChange] = []
+    changed: list[JobChange] = []
+    for row in rows:
+        (changed if row.is_changed else published).append(row)
+    _update(_PUBLISHED_SET, published)
+    _update(_JOB_SET, changed)
 
 
 def _update(names: tuple[str, ...], rows: list[JobChange]) -> None:

@@ -2,8 +2,9 @@
 
 Between the end of a task and the start of the next one a prefork master would wait for Redis twice more: for the
 acknowledgement, and for the next message to be written down before it is handed to a process. Neither answer decides
-anything. A message that is not written down, because Redis or the worker died, is missed by dispatch and sent again;
-one whose acknowledgement is lost is delivered again, and the claim refuses it (LINE 1, 12).
+anything. A message that a cut connection kept from Redis is written down with the next one; where the worker dies
+before, dispatch misses it and sends it again. One whose acknowledgement is lost is delivered again, and the claim
+refuses it (LINE 1, 12).
 """
 
 import logging
