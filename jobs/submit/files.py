@@ -1,11 +1,9 @@
 """Inputs on their way into the storage."""
 
-from pathlib import PurePath
 from typing import Any
 
-from django.utils.text import get_valid_filename
-
 from jobs.core.fields import FileRef
+from jobs.core.filenames import shown_name, stored_name
 from jobs.models import Artifact
 from jobs.models.artifact import new_artifact_id
 
@@ -16,9 +14,8 @@ def store(upload: Any, owner: Any = None) -> Artifact:
     The bytes are written before the row: a crash between leaves a file that clean-up finds, never a row without a file.
     """
     artifact_id = new_artifact_id()
-    name = PurePath(str(upload.name).replace("\\", "/")).name[:255] or "file"
-    safe = get_valid_filename(name)[-100:] if name.strip("._ ") else "file"
-    path = Artifact.storage().save(f"inputs/{artifact_id[:2]}/{artifact_id}/{safe}", upload)
+    name = shown_name(str(upload.name))
+    path = Artifact.storage().save(f"inputs/{artifact_id[:2]}/{artifact_id}/{stored_name(name)}", upload)
     return Artifact(
         id=artifact_id,
         owner=owner,

@@ -2,7 +2,6 @@
 
 import mimetypes
 import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -12,14 +11,15 @@ from typing import IO, Any, TypeVar
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.utils.text import get_valid_filename
 
 from jobs.core.errors import Cancelled
+from jobs.core.filenames import shown_name, stored_name
 from jobs.core.kind import PAUSED_STEP, Ledger
 from jobs.wire import events, keys
 from jobs.wire.connection import UNREACHABLE, redis_client
 from jobs.worker import logs, report
 from jobs.worker.execution import Execution, HandedOver, Superseded, process
+from jobs.worker.tempdirs import TempDir
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class JobContext:
         self.max_attempts = execution.max_attempts
         self.owner = execution.owner_name
         self.ledger: Ledger = RedisLedger(execution)
-        self._folder: Path | None = None
+        self._folder: TempDir | None = None
 
     def progress(self, current: float, total: float, step: str = "") -> None:
         self._reached = (current, total, step)
@@ -121,15 +121,14 @@ class JobContext:
 
     def tempdir(self) -> Path:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="jobsite-"))
-        return self._folder
+            self._folder = TempDir()
+        return self._folder.path
 
     def save(self, name: str, content: bytes | Path | IO[bytes], content_type: str = "") -> dict[str, Any]:
         self.check()
-        name = PurePath(name.replace("\\", "/")).name[:255] or "file"
+        name = shown_name(name)
         artifact = uuid.uuid4().hex
-        safe = get_valid_filename(name)[-100:] if name.strip("._ ") else "file"
-        path, size = _write(f"outputs/{artifact[:2]}/{artifact}/{safe}", content)
+        path, size = _write(f"outputs/{artifact[:2]}/{artifact}/{stored_name(name)}", content)
         fields = {
             "artifact": artifact,
             "name": name,
@@ -142,7 +141,7 @@ class JobContext:
 
     def close(self) -> None:
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
 
 
 def _write(path: str, content: bytes | Path | IO[bytes]) -> tuple[str, int]:

@@ -1,0 +1,44 @@
+"""Folders for what an attempt needs while it runs. A killed process cannot remove its own: the next one does."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+_PREFIX = "jobsite-attempt-"
+#: [s] within which a folder may have been made and not locked yet.
+_YOUNG = 60.0
+
+
+class TempDir:
+    """A fresh folder, locked for as long as this process lives: the kernel lets go of the lock, whatever kills it."""
+
+    def __init__(self) -> None:
+        _clear_left()
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
+def _clear_left() -> None:
+    """Remove the folders that no living process has locked."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # removed meanwhile, in use, or another user's
+            if time.time() - folder.stat().st_mtime > _YOUNG:
+                _remove_unlocked(folder)
+
+
+def _remove_unlocked(folder: Path) -> None:
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
