@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django_celery_results.models import TaskResult
 
 from jobs.core.errors import Refused
@@ -24,7 +24,7 @@ from jobs.models.writing import write
 from jobs.submit.foreign import drafted_task
 from jobs.submit.submit import Draft, drafted, first_check, insert_drafts, keep_files
 from jobs.workflows import values
-from jobs.workflows.spec import MAX_STEPS
+from jobs.workflows.spec import MAX_STEPS, MAX_TIES, TOO_MANY_TIES
 from jobs.workflows.values import NO_ITEM, Given
 
 log = logging.getLogger(__name__)
@@ -148,6 +148,10 @@ def _items(step: Step, given: Given) -> list[Any]:
         raise Refused({"each": [f"{step.each} is no list with something in it."]})
     if len(items) > MAX_STEPS:
         raise Refused({"each": [f"{step.each} has {len(items):,} items: at most {MAX_STEPS:,} are taken."]})
+    # What its jobs, made at earlier turns, are tied to is none of the step's own: the number stays the same.
+    tied_to = Edge.objects.filter(Q(before=step.job_id) | Q(after=step.job_id)).count()
+    if len(items) * tied_to > MAX_TIES:
+        raise Refused({"each": [f"{step.each} has {len(items):,} items, tied to {tied_to:,} steps. {TOO_MANY_TIES}"]})
     return items
 
 

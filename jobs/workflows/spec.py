@@ -17,6 +17,12 @@ from jobs.models.workflow import Needs
 from jobs.workflows.values import expressions
 
 MAX_STEPS, MAX_DEPTH = 10_000, 50
+#: Between steps and those that they wait for: each is a row, and pages read those of a workflow at once.
+MAX_TIES = 100_000
+TOO_MANY_TIES = (
+    f"Many steps would each wait for many others: at most {MAX_TIES:,} such ties are taken. "
+    "Put one step between them that waits for all of the first."
+)
 _TIES = ("chain", "group", "chord")
 _COMMON = {"title", "priority", "queue", "each", "needs"}
 _OF_KIND, _OF_TASK = {"kind", "params", *_COMMON}, {"task", "args", "kwargs", "immutable", *_COMMON}
@@ -72,6 +78,7 @@ def read(node: Mapping[str, Any]) -> list[Planned]:
 class _Reader:
     def __init__(self) -> None:
         self.steps: list[Planned] = []
+        self.ties = 0
         self.errors: dict[str, list[str]] = {}
 
     def _wrong(self, path: str, text: str) -> _Ends:
@@ -127,6 +134,11 @@ class _Reader:
         if len(self.steps) >= MAX_STEPS:
             if len(self.steps) == MAX_STEPS and "workflow" not in self.errors:
                 self._wrong("", f"At most {MAX_STEPS:,} steps are taken.")
+            return _Ends()
+        self.ties += len(before.steps)
+        if self.ties > MAX_TIES:
+            if TOO_MANY_TIES not in self.errors.get("workflow", []):
+                self._wrong("", TOO_MANY_TIES)
             return _Ends()
         step = Planned(path or "step", spec, list(before.steps), before.many)
         if not before.steps:

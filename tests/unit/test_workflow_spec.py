@@ -22,6 +22,12 @@ def refused(spec):
 
 
 class TestRefusal:
+    def test_of_two_wide_groups_one_after_the_other_says_what_to_put_between(self):
+        wide = {"group": [add(1, 1)] * 400}
+        errors = refused({"chain": [wide, wide]})
+        assert list(errors) == ["workflow"] and len(errors["workflow"]) == 1
+        assert "at most 100,000 such ties" in errors["workflow"][0]
+
     def test_names_the_step_and_the_field(self):
         assert list(refused({"chain": [add(1, "one")]})) == ["chain[0].params.y"]
         late = {"chain": [add(1, 1), {"group": [add("${result}", "one"), add(1, 1, colour="red")]}]}

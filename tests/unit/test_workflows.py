@@ -127,6 +127,18 @@ def test_many_items_become_jobs_over_several_turns_of_dispatch(hands, monkeypatc
     ]
 
 
+def test_a_list_that_would_tie_each_of_many_to_each_of_many_starts_nothing(hands):
+    hands.work = lambda job: list(range(400)) if job.title in ("list", "lists") else job.params["x"]
+    workflow = submit_workflow(
+        {"chain": [{"group": [add(n, 0) for n in range(299)] + [add(0, 0, title="lists")]},
+                   multiply("${item}", 0, title="each", each="${result.299}")]}
+    )  # fmt: skip
+    hands.finish(workflow)
+    told = job_of(workflow, "each")
+    assert (told.state, workflow.jobs.count()) == ("FAILURE", 301)
+    assert "400 items, tied to 300 steps" in told.error and "Put one step between" in told.error
+
+
 def test_files_flow_by_name(hands, alice):  # noqa: F811
     report = {
         "kind": "report",
