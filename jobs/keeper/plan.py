@@ -17,7 +17,7 @@ from jobs.wire.events import Event
 
 #: [s] after publishing until dispatch first asks whether the message still lies somewhere.
 CHECK_PUBLISHED_AFTER = 15.0
-#: [s] for which a message that no worker understands is sent again (LINE 18).
+#: [s] for which a message that no worker understands is sent again, from when the first one told so (LINE 18).
 UNKNOWN_FOR = 600.0
 
 
@@ -176,11 +176,9 @@ class Plan:
             job.touched = True
 
     def _returned(self, job: JobChange, event: Event) -> None:
-        attempt = self.attempt(event.job, event.attempt)
         if job.standing.order > Standing(event.attempt, State.PENDING).order:
             return
-        since = attempt.queued_at or event.at
-        if event.at - since < timedelta(seconds=UNKNOWN_FOR):
+        if event.at.timestamp() - event.fields.get("since", event.at.timestamp()) < UNKNOWN_FOR:
             job.next_check_at, job.touched = event.at + timedelta(seconds=10), True
             return
         text = f"no worker knows {job.kind}: start one with this version of the code"

@@ -1,6 +1,9 @@
 """The results backend: Celery's own Redis backend, with every state change told in one round trip."""
 
 import json
+import logging
+import time
+from contextlib import suppress
 from typing import Any
 
 from celery.backends.redis import RedisBackend
@@ -9,10 +12,12 @@ from kombu.exceptions import EncodeError
 
 from jobs.core.states import FINAL, State
 from jobs.wire import events, keys, scripts
-from jobs.wire.connection import redis_client
+from jobs.wire.connection import UNREACHABLE, redis_client
 from jobs.worker import report
 from jobs.worker.execution import Execution, attempt_of, running
 from jobs.worker.outbox import Report, outbox
+
+log = logging.getLogger(__name__)
 
 _LOST = "WorkerLostError"
 
@@ -62,11 +67,13 @@ class Backend(RedisBackend):
         execution = running.get(task_id)
         attempt = attempt_of(request) if request is not None else (execution.attempt if execution else 1)
         user = str(getattr(request, "jobsite_user", None) or (execution.user if execution else ""))
-        if isinstance(result, NotRegistered):
-            return self._return(task_id, attempt, user)
+        if isinstance(result, NotRegistered) and self._returned(task_id):
+            return None
         stored = self._meta(task_id, encoded, state, traceback, request) if keep else ""
         if state not in {*FINAL, State.RETRY}:
             return self._progress(execution or Execution(task_id, attempt, "", user), encoded, stored)
+        if execution and state in FINAL:
+            execution.ended = True
         name = State(state)
         if name == State.FAILURE and type(result).__name__ == _LOST:
             name, stored = State.LOST, ""  # the kind's policy decides what becomes of it (LINE 2)
@@ -92,7 +99,7 @@ class Backend(RedisBackend):
 
     def _fields(self, name: State, result: Any, encoded: Any, traceback: Any, request: Any) -> dict[str, Any]:
         get = (lambda key: getattr(request, key, None)) if request is not None else (lambda key: None)
-        fields: dict[str, Any] = {"task": get("task"), **(get("jobsite_usage") or {})}
+        fields: dict[str, Any] = {"task": get("task") or get("name"), **(get("jobsite_usage") or {})}
         if request is not None and get("jobsite_attempt") is None:
             fields["foreign"] = True
             if name == State.REVOKED:  # perhaps before any worker claimed it
@@ -126,14 +133,30 @@ class Backend(RedisBackend):
             "step": str(meta.get("step") or meta.get("status") or meta.get("description") or "")[:200],
             "started": execution.started,
         }
-        command = report.progress_command(execution, progress, stored)
-        scripts.call(redis_client(), "progress", *command)
+        with suppress(*UNREACHABLE):  # the next report tells more; the task has nothing to do with it
+            report.send_progress(execution, report.progress_command(execution, progress, stored))
 
     @staticmethod
-    def _return(task_id: str, attempt: int, user: str) -> None:
-        """A task that this worker does not know goes back to dispatch, never straight to FAILURE (LINE 18)."""
-        event = events.encode(events.RETURNED, task_id, attempt, user)
+    def _returned(task_id: str) -> bool:
+        """A job whose task this worker does not know goes back to dispatch, never straight to FAILURE (LINE 18).
+
+        Celery tells neither the attempt nor whose it is: the claim's hash does. False: nobody submitted it here.
+        """
+        client, run = redis_client(), keys.run(task_id)
+        try:
+            attempt, user, returned = client.hmget(run, "attempt", "user", "returned")
+            if attempt is None:
+                return False
+            first, _, since = (returned or "").partition(" ")
+            if first != attempt:
+                since = str(time.time())
+                client.hset(run, "returned", f"{attempt} {since}")
+        except UNREACHABLE as error:
+            log.warning("%s is unknown here, and dispatch sends it again: %s", task_id, error)
+            return True
+        event = events.encode(events.RETURNED, task_id, int(attempt), user or "", since=float(since))
         outbox.send(Report(task_id, "", [keys.EVENTS], [event]))
+        return True
 
 
 def cut(text: str) -> str:

@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from celery.exceptions import Ignore
+
 #: One start of a worker, never reused (LINE 2). Children of a prefork pool inherit it by fork.
 INCARNATION = uuid.uuid4().hex
 
@@ -19,6 +21,10 @@ class Superseded(BaseException):
 
 class HandedOver(BaseException):
     """The worker stops while the attempt stands still: the job goes on, paused, in another worker."""
+
+
+class Reported(Ignore):
+    """Ends a task whose end has been told, or is not to be: Celery acknowledges the message and stores nothing."""
 
 
 @dataclass(eq=False)
@@ -50,6 +56,8 @@ class Execution:
     unsent: Any = None
     sent_at: float = 0.0
     taken: bool = False
+    #: Its own code has stored a final state.
+    ended: bool = False
     #: Log lines (time, text) that wait to be sent, and how many there were in all.
     log: deque[tuple[float, str]] = field(default_factory=deque)
     lines: int = 0
@@ -106,13 +114,13 @@ def current() -> Execution | None:
     return _current.get()
 
 
-def enter(execution: Execution) -> Any:
+def enter(execution: Execution) -> None:
     running[execution.job] = execution
-    return _current.set(execution)
+    _current.set(execution)
 
 
-def leave(execution: Execution, token: Any) -> None:
-    _current.reset(token)
+def leave(execution: Execution) -> None:
+    _current.set(None)
     if running.get(execution.job) is execution:
         del running[execution.job]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
-from celery.exceptions import Ignore, TaskRevokedError
+from celery.exceptions import Ignore, Reject, TaskRevokedError
 from kombu.utils import json as kombu_json
 
 from jobs.core.errors import Cancelled
@@ -17,24 +17,28 @@ from jobs.core.states import State
 from jobs.wire.connection import UNREACHABLE
 from jobs.wire.publish import ATTEMPT_HEADER, RETRIES_HEADER
 from jobs.worker import canvas, logs, report
-from jobs.worker.execution import Execution, Superseded, attempt_of, current, enter, leave, process
-from jobs.worker.interrupt import runner
+from jobs.worker.execution import Execution, Reported, Superseded, attempt_of, current, enter, process
+from jobs.worker.interrupt import out_of_reach, runner
 
 log = logging.getLogger(__name__)
 
 #: [s] that a claim waits for Redis to come back; the message is dropped then, and dispatch sends another.
 WAIT_FOR_REDIS = 60.0
+#: Retries that a task may have which puts itself back into its queue.
+_WITHOUT_END = 2**31
 
 
 def install(app: Celery) -> None:
     """Wrap the body of every registered task.
 
-    Through `run`, not through hooks that a task may override; Ignore raised here is acknowledged and stores nothing.
+    Through `run`, not through hooks that a task may override; Reported is acknowledged and stores nothing.
     """
     for task in app.tasks.values():
         if not task.name.startswith("celery.") and not hasattr(task, "_jobsite_guarded"):
             task.run = _guarded(task, task.run)
             task.on_replace = _replacing(task.on_replace)
+            # Else Celery tells nobody that such a task is to be retried, and it would be taken for lost meanwhile.
+            task.store_errors_even_if_ignored = True
             task._jobsite_guarded = True
 
 
@@ -45,21 +49,35 @@ def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
         if request.called_directly or request.is_eager or not request.id:
             return run(*args, **kwargs)
         execution = _claim(task, request, args, kwargs)
-        token = enter(execution)
+        enter(execution)
         try:
-            return _limited(task, request, lambda: run(*args, **kwargs))
+            try:
+                return _limited(task, request, lambda: run(*args, **kwargs))
+            finally:
+                out_of_reach(execution)
         except Cancelled:
+            out_of_reach(execution)
             report.revoked(execution)
             if request.chord:  # its body is told, as where Celery itself revokes
                 task.backend.on_chord_part_return(request, State.REVOKED, TaskRevokedError("cancelled"))
-            raise Ignore("cancelled") from None
+            raise Reported("cancelled") from None
         except Superseded:
             log.warning("%s, attempt %d, is another worker's: ended here", execution.job, execution.attempt)
-            raise Ignore("another worker has it") from None
+            raise Reported("another worker has it") from None
+        except Reported:
+            raise
+        except Reject as error:
+            if error.requeue:
+                # The message itself would come back as an attempt that has run, and be refused.
+                raise task.retry(exc=error, countdown=0, max_retries=_WITHOUT_END, throw=False) from error
+            report.ended_itself(execution, error)
+            raise
+        except Ignore as error:
+            report.ended_itself(execution, error)
+            raise
         finally:
             logs.send(execution)
             request.jobsite_usage = report.usage(execution)
-            leave(execution, token)
 
     return guard
 
@@ -82,7 +100,10 @@ def _replacing(on_replace: Callable[[Any], Any]) -> Callable[[Any], Any]:
             execution.job, execution.attempt, execution.user, State.RETRY, phase="retry", task=execution.task,
             error_type="Replaced", error=f"The task has put others in its place: {names}", celery_eta=True,
         )  # fmt: skip
-        return on_replace(signature)
+        try:
+            return on_replace(signature)
+        except Ignore as error:
+            raise Reported(*error.args) from error
 
     return replace
 
@@ -108,7 +129,7 @@ def _claim(task: Any, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     verdict = _wait_for_claim(execution, unannounced, meta)
     if verdict != "ok":
         log.info("dropped a message of %s, attempt %d: %s", execution.job, execution.attempt, verdict)
-        raise Ignore(f"not claimed: {verdict}")
+        raise Reported(f"not claimed: {verdict}")
     return execution
 
 

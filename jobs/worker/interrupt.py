@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs.core.errors import Cancelled
 from jobs.worker import report
-from jobs.worker.execution import Execution, process, running
+from jobs.worker.execution import Execution, leave, process, running
 from jobs.worker.outbox import outbox
 from jobs.worker.rawredis import RawRedis
 
@@ -24,6 +24,8 @@ SIGNAL = signal.SIGUSR2
 
 #: Greenlets to interrupt: filled by the lease thread, emptied by a green thread, since only the hub may switch.
 _for_hub: deque[Execution] = deque()
+#: Held while a thread is aimed at: what it runs must still be what is to end.
+_aiming = threading.Lock()
 
 
 def runner() -> Any:
@@ -41,6 +43,17 @@ def on_signal(signum: int, frame: Any) -> None:
         raise Cancelled
 
 
+def out_of_reach(execution: Execution) -> None:
+    """Leave it: from here on nothing is raised in the calling code on its behalf, where it would hit what comes after.
+
+    A wish that was told just before may raise Cancelled in here; calling again ends it.
+    """
+    with _aiming:
+        leave(execution)
+    if process.pool == "threads":
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
+
+
 def interrupt(execution: Execution, raw: RawRedis) -> None:
     """Called by the lease thread for an attempt that is to end, as often as it still runs."""
     now = time.monotonic()
@@ -56,7 +69,13 @@ def interrupt(execution: Execution, raw: RawRedis) -> None:
             _kill_own_process(execution, raw)
         os.kill(os.getpid(), SIGNAL)
     else:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(execution.runner), ctypes.py_object(Cancelled))
+        _raise_in_thread(execution)
+
+
+def _raise_in_thread(execution: Execution) -> None:
+    with _aiming:
+        if running.get(execution.job) is execution:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(execution.runner), ctypes.py_object(Cancelled))
 
 
 def _kill_own_process(execution: Execution, raw: RawRedis) -> None:

@@ -6,7 +6,7 @@ import traceback
 from typing import Any
 
 from celery import Task, current_task, shared_task
-from celery.exceptions import Ignore, SoftTimeLimitExceeded
+from celery.exceptions import SoftTimeLimitExceeded
 
 from jobs.core.kind import Kind
 from jobs.core.redaction import decrypt
@@ -16,7 +16,7 @@ from jobs.wire import celery_result
 from jobs.worker import report
 from jobs.worker.backend import cut
 from jobs.worker.context import JobContext
-from jobs.worker.execution import Execution, HandedOver, current
+from jobs.worker.execution import Execution, HandedOver, Reported, current
 
 
 class Pooled(Task):
@@ -60,7 +60,7 @@ def _body(kind: type[Kind]) -> Any:
             raise TimeoutError(f"took longer than {kind.time_limit:g} s") from None
         except HandedOver as error:
             _retry_later(execution, error, 0.0)
-            raise Ignore("paused: another worker takes it") from error
+            raise Reported("paused: another worker takes it") from error
         except Exception as error:
             delay = kind.retry.delay_after(error, execution.attempt - execution.first_attempt + 1)
             if delay is None:
@@ -69,7 +69,7 @@ def _body(kind: type[Kind]) -> Any:
                 # Sent on by Celery with all that is to follow; dispatch would send the task alone (LINE 6, 10).
                 raise current_task.retry(exc=error, countdown=delay, throw=False) from error
             _retry_later(execution, error, delay)
-            raise Ignore(f"another attempt in {delay:.0f} s") from error
+            raise Reported(f"another attempt in {delay:.0f} s") from error
         finally:
             context.close()
 

@@ -67,6 +67,17 @@ def revoked(execution: Execution) -> None:
     )  # fmt: skip
 
 
+def ended_itself(execution: Execution, error: BaseException) -> None:
+    """A task that raises Ignore or Reject wants nothing stored, and no more of it is to come."""
+    if execution.ended:
+        return
+    name = type(error).__name__
+    state(
+        execution.job, execution.attempt, execution.user, State.REVOKED, phase="final", task=execution.task,
+        error_type=name, error=f"The task ended itself without a result: it raised {name}.", **usage(execution),
+    )  # fmt: skip
+
+
 def tell(execution: Execution, event_type: str, **fields: Any) -> None:
     """An event that changes no state: a log line, an artifact."""
     outbox.send(Report(execution.job, "", [], [event_of(execution, event_type, **fields)]))

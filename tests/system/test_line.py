@@ -199,6 +199,29 @@ class TestOtherPeoplesTasks:
         assert attempts(job) == [(1, "RETRY"), (2, "RETRY"), (3, "SUCCESS")]
         assert "failure 1" in job.attempts.get(number=1).error
 
+    def test_one_that_ignores_its_result_and_is_retried_is_not_taken_for_lost(self, stack):
+        from tests.system.foreign.tasks import stubborn_and_forgetful
+
+        result = stubborn_and_forgetful.delay(2)
+        job = wait_for(lambda: self.recorded(result.id, "SUCCESS"), 20)
+        assert attempts(job) == [(1, "RETRY"), (2, "RETRY"), (3, "SUCCESS")]
+
+    def test_one_that_ends_itself_without_a_result_has_ended(self, stack):
+        from tests.system.foreign.tasks import fails_by_hand, gives_up
+
+        given_up, by_hand = gives_up.delay("nobody needs it"), fails_by_hand.delay()
+        job = wait_for(lambda: self.recorded(given_up.id, "REVOKED"), 20)
+        assert job.error == "The task ended itself without a result: it raised Ignore."
+        wait_for(lambda: self.recorded(by_hand.id, "FAILURE"), 20)
+
+    def test_one_that_puts_itself_back_into_its_queue_runs_again(self, stack):
+        from tests.system.foreign.tasks import puts_itself_back
+
+        result = puts_itself_back.delay(2)
+        assert result.get(timeout=20) == "done"
+        job = wait_for(lambda: self.recorded(result.id, "SUCCESS"), 20)
+        assert attempts(job) == [(1, "RETRY"), (2, "RETRY"), (3, "SUCCESS")]
+
     def test_is_cancelled_while_it_runs(self, stack):
         from tests.system.foreign.tasks import nap
 

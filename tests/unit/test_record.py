@@ -105,12 +105,14 @@ def test_an_unknown_job_is_passed_over_and_a_foreign_one_accepted():
     assert (job.title, job.kind, job.state) == ("do it", "a.b.do_it", "STARTED")
 
 
-def test_a_message_that_no_worker_understands_is_given_ten_minutes():
+def test_a_message_that_no_worker_understands_is_given_ten_minutes_from_the_first_refusal():
     job = submit("add", {})
-    record([event(job, 0, events.QUEUED), event(job, 100, events.RETURNED)])
+    waited = event(job, 3_600_000, events.RETURNED)
+    since = waited.at.timestamp() - 1
+    record([event(job, 0, events.QUEUED), event(job, 3_600_000, events.RETURNED, since=since)])
     job.refresh_from_db()
-    assert job.state == "PENDING" and job.next_check_at is not None
-    record([event(job, 700_000, events.RETURNED)])
+    assert job.state == "PENDING" and job.next_check_at is not None, "an hour in the queue is no refusal"
+    record([event(job, 4_300_000, events.RETURNED, since=since)])
     job.refresh_from_db()
     assert job.state == "FAILURE" and "no worker knows add" in job.error
 

@@ -4,6 +4,7 @@ import datetime as dt
 import time
 
 from celery import shared_task
+from celery.exceptions import Ignore, Reject
 
 
 @shared_task
@@ -34,6 +35,30 @@ def stubborn(self, failures):
     if self.request.retries < failures:
         raise self.retry(exc=ValueError(f"failure {self.request.retries + 1}"), countdown=0.2)
     return self.request.retries
+
+
+@shared_task(bind=True, ignore_result=True, max_retries=3)
+def stubborn_and_forgetful(self, failures):
+    if self.request.retries < failures:
+        raise self.retry(exc=ValueError(f"failure {self.request.retries + 1}"), countdown=0.2)
+
+
+@shared_task
+def gives_up(why):
+    raise Ignore(why)
+
+
+@shared_task(bind=True)
+def fails_by_hand(self):
+    self.update_state(state="FAILURE", meta={"exc_type": "ByHand", "exc_message": ["its own words"], "exc_module": "m"})
+    raise Ignore
+
+
+@shared_task(bind=True)
+def puts_itself_back(self, times):
+    if self.request.retries < times:
+        raise Reject("not yet", requeue=True)
+    return "done"
 
 
 @shared_task
