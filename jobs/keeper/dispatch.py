@@ -11,7 +11,8 @@ from jobs.core.states import FINAL, State
 from jobs.keeper.admit import Admission, anybody_waits, hold
 from jobs.keeper.rescue import LOST_AFTER
 from jobs.keeper.settle import settle
-from jobs.models import Job, LedgerEntry
+from jobs.models import Job
+from jobs.submit import ledger
 from jobs.submit.cancel import carry_out, revoke_unclaimed
 from jobs.submit.messages import message_for
 from jobs.wire import keys
@@ -93,13 +94,13 @@ def _next_attempt(job: Job, now: datetime) -> Job | None:
         return None
     job.attempt += 1
     job.state = State.PENDING
-    _restore_ledger(job)
     return job
 
 
 def _publish(now: datetime, ready: list[Job], *, force: bool = False) -> None:
     if not ready:
         return
+    ledger.restore(ready)
     verdicts = publish((message_for(job, job.owner.get_username() if job.owner else "") for job in ready), force=force)
     if force:
         log.warning("sent again, since the broker has lost them: %d", verdicts.count("queued"))
@@ -170,15 +171,3 @@ def _look_again(now: datetime, jobs: list[Job], after: float | None) -> None:
     if jobs:
         later = None if after is None else now + timedelta(seconds=after)
         Job.objects.filter(pk__in=[job.pk for job in jobs], next_check_at__lte=now).update(next_check_at=later)
-
-
-def _restore_ledger(job: Job) -> None:
-    """Where Redis was emptied, SQL's copy goes back before another attempt could send a mail twice (LINE 14)."""
-    client = redis_client()
-    if client.exists(keys.ledger(job.id)):
-        return
-    entries = {
-        entry.key: f"{entry.state}\n{entry.note}" for entry in LedgerEntry.objects.filter(job=job.pk).iterator(2000)
-    }
-    if entries:
-        client.hset(keys.ledger(job.id), mapping=entries)

@@ -22,11 +22,12 @@ from jobs.models import Artifact, AuditEntry, Job
 from jobs.models.job import Via, new_id
 from jobs.models.writing import write
 from jobs.submit import files as stored
-from jobs.submit import quota
+from jobs.submit import ledger, quota
 from jobs.submit.insert import insert, insert_many, new_row
 from jobs.submit.messages import message_for
 from jobs.submit.offenders import pool_of
 from jobs.submit.validate import bind, cleaned, to_json, uploads
+from jobs.wire.connection import breaker
 from jobs.wire.publish import publish
 
 log = logging.getLogger(__name__)
@@ -182,6 +183,7 @@ def publish_now(jobs: Sequence[Job]) -> None:
     if not due:
         return
     try:
+        breaker.call(ledger.restore, due)
         publish(message_for(job, job.owner.get_username() if job.owner else "") for job in due)
     except ConnectionError as error:
         log.warning("%d accepted, to be published once Redis is back: %s", len(due), error)

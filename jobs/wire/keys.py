@@ -39,6 +39,10 @@ def result(job_id: str) -> str:
     return f"celery-task-meta-{job_id}"
 
 
+#: [s] after its last mark that a ledger stays in Redis; SQL has a copy.
+LEDGER_EXPIRES = 30 * 86_400
+
+
 def ledger(job_id: str) -> str:
     return f"jobsite:ledger:{job_id}"
 

@@ -25,7 +25,6 @@ T = TypeVar("T")
 
 #: [s] that a ledger entry waits for Redis before the attempt fails (and is tried again later).
 LEDGER_WAITS = 120.0
-LEDGER_EXPIRES = 30 * 86_400
 #: [s] between looks of a paused attempt at whether it goes on, and between its reports that it stands still.
 PAUSED_LOOK, PAUSED_SAID_EVERY = 0.25, 10.0
 
@@ -176,7 +175,7 @@ class RedisLedger:
         def write() -> None:
             pipe = redis_client().pipeline(transaction=True)
             pipe.hset(self._key, key, f"{state}\n{note[:500]}")
-            pipe.expire(self._key, LEDGER_EXPIRES)
+            pipe.expire(self._key, keys.LEDGER_EXPIRES)
             pipe.xadd(keys.EVENTS, {"e": event})
             pipe.execute()
 

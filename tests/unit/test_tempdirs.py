@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ def elsewhere(tmp_path, monkeypatch):
 def other(elsewhere):
     """A process that has made a folder, an hour ago by its clock."""
     process = subprocess.Popen([sys.executable, "-c", MAKES_ONE_AND_WAITS], stdout=subprocess.PIPE, text=True)
-    path = process.stdout.readline().strip()
+    path = Path(process.stdout.readline().strip())
     age(path)
     yield process, path
     process.kill()
@@ -59,7 +60,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_attempt(other):
 
     TempDir().remove()
 
-    assert not os.path.exists(path)
+    assert not path.exists()
 
 
 def test_the_folder_of_a_living_process_stays(other):
@@ -67,7 +68,7 @@ def test_the_folder_of_a_living_process_stays(other):
 
     TempDir().remove()
 
-    assert os.path.exists(os.path.join(path, "part"))
+    assert (path / "part").exists()
 
 
 def test_several_attempts_of_one_process_have_a_folder_each(elsewhere):
@@ -83,8 +84,8 @@ def test_several_attempts_of_one_process_have_a_folder_each(elsewhere):
 
 
 def test_a_folder_that_was_just_made_and_is_not_locked_yet_stays(elsewhere):
-    young = tempfile.mkdtemp(prefix="jobsite-attempt-")
+    young = Path(tempfile.mkdtemp(prefix="jobsite-attempt-"))
 
     TempDir().remove()
 
-    assert os.path.isdir(young)
+    assert young.is_dir()
