@@ -23,11 +23,15 @@ class Exponential:
         return random.uniform(full / 2, full) if self.jitter else full
 
 
+#: [s] that an exception may ask for.
+LONGEST_DELAY = 86_400.0
+
+
 @dataclass(frozen=True)
 class Retry:
     """A kind's policy: which exceptions are worth a further attempt, and how many attempts in all.
 
-    An exception may carry `retry_after` [s], which then is the least delay.
+    An exception may carry `retry_after` [s], which then is the least delay, up to LONGEST_DELAY.
     """
 
     on: tuple[type[BaseException], ...] = ()
@@ -45,7 +49,7 @@ class Retry:
         if attempt >= self.attempts or not isinstance(error, self.on):
             return None
         asked = getattr(error, "retry_after", None) or 0.0
-        return max(self.backoff.delay(attempt), float(asked))
+        return max(self.backoff.delay(attempt), min(float(asked), LONGEST_DELAY))
 
 
 NO_RETRY = Retry()

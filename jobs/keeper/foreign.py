@@ -32,9 +32,9 @@ def _row(event: Event, owner: Any) -> Job:
         owner=owner,
         via=Via.CELERY,
         queue=str(fields.get("queue") or "")[:100],
-        priority=int(fields.get("priority") or 0),
+        priority=_whole(fields.get("priority"), 0, 9),
         params=_json_safe({"args": fields.get("args", []), "kwargs": fields.get("kwargs", {})}),
-        max_attempts=max(1, int(fields.get("max_attempts") or 1)),
+        max_attempts=_whole(fields.get("max_attempts"), 1, 2**31 - 1),
         created=event.at,
         changed=event.at,
         search=words_for(name.rsplit(".", 1)[-1], name, name, owner.get_username() if owner else ""),
@@ -46,5 +46,11 @@ def title_of(name: str) -> str:
     return name.rsplit(".", 1)[-1].replace("_", " ")[:200] or name[:200]
 
 
+def _whole(number: Any, least: int, most: int) -> int:
+    """The whole number nearest to what the task's own code says, infinity included."""
+    return int(min(max(number or 0, least), most))
+
+
 def _json_safe(value: Any) -> Any:
-    return json.loads(json.dumps(value, default=str).replace("\\u0000", "\ufffd"))
+    """As every database takes it: without NUL, and with NaN and infinities, which are no JSON, as text."""
+    return json.loads(json.dumps(value, default=str).replace("\\u0000", "\ufffd"), parse_constant=str)

@@ -119,13 +119,17 @@ def _decoded(client: Any, entries: list[tuple[str, str]]) -> list[Event]:
     return found
 
 
+#: What the contents of an event can raise. Else it is not the event's fault, and it must not be given up.
+_POISON = (DatabaseError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+
+
 def _record_or_bury(client: Any, batch: list[Event]) -> None:
     """Record a batch; of one that SQL refuses, halve until the poison is alone, and bury that."""
     try:
         record(batch)
     except (OperationalError, InterfaceError):
         raise  # SQL is away or busy: all of it comes again
-    except (DatabaseError, ValueError, TypeError, KeyError) as error:
+    except _POISON as error:
         if len(batch) == 1:
             event = batch[0]
             _bury(client, event.id, f"{event.type} {event.job} {event.fields}", error)

@@ -1,4 +1,4 @@
-"""What was done is done once, though Redis has lost its ledger: SQL's copy goes back before another attempt (LINE 14)."""
+"""What was done is done once, though Redis lost its ledger: SQL's copy goes back before another attempt (LINE 14)."""
 
 from datetime import timedelta
 

@@ -105,6 +105,15 @@ def test_an_unknown_job_is_passed_over_and_a_foreign_one_accepted():
     assert (job.title, job.kind, job.state) == ("do it", "a.b.do_it", "STARTED")
 
 
+def test_numbers_that_no_row_takes_are_the_nearest_ones_that_it_does():
+    stranger = Job(id="endless")
+    told = {"max_attempts": float("inf"), "priority": -1, "args": [float("nan")], "kwargs": {"x": float("inf")}}
+    record([event(stranger, 1, State.STARTED, foreign=True, task="a.b.try_for_ever", **told)])
+    job = Job.objects.get(id="endless")
+    assert (job.max_attempts, job.priority) == (2**31 - 1, 0)
+    assert job.params == {"args": ["NaN"], "kwargs": {"x": "Infinity"}}
+
+
 def test_a_message_that_no_worker_understands_is_given_ten_minutes_from_the_first_refusal():
     job = submit("add", {})
     waited = event(job, 3_600_000, events.RETURNED)
@@ -125,12 +134,13 @@ def test_poison_is_buried_and_the_rest_recorded():
     client.xadd(keys.EVENTS, {"e": "no JSON"})
     client.xadd(keys.EVENTS, {"e": '{"v": 99, "t": "STARTED", "id": "x", "a": 1}'})
     client.xadd(keys.EVENTS, {"e": events.encode(events.ARTIFACT, job.id, 1, name="no id")})
+    client.xadd(keys.EVENTS, {"e": events.encode(State.RETRY, job.id, 1, next=1e300)})
     client.xadd(keys.EVENTS, {"e": events.encode(State.SUCCESS, job.id, 1, result="5")})
     while not reader.step(0.01):
         pass
     job.refresh_from_db()
     assert job.state == "SUCCESS"
-    assert client.xlen(keys.DEAD) == 3
+    assert client.xlen(keys.DEAD) == 4
     assert client.xpending(keys.EVENTS, keys.GROUP)["pending"] == 0
 
 
