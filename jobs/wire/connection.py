@@ -16,6 +16,25 @@ UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError
 MOST_CONNECTIONS, WAIT_FOR_CONNECTION = 32, 20
 
 
+#: How Redis begins, or inside a script goes on, where it is there and takes no writes: its disk is full, or it is (or has
+#: just become) a replica.
+_REFUSALS = ("MISCONF", "READONLY", "NOREPLICAS", "-OOM")
+
+
+class _TellsRefusals:
+    """Of a connection: whoever can wait for a Redis that is away can wait for one that refuses, by the same error."""
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*args, **options)  # type: ignore[misc]
+        except redis.ReadOnlyError as error:
+            raise redis.ConnectionError(str(error)) from error
+        except redis.ResponseError as error:
+            if any(word in str(error) for word in _REFUSALS):
+                raise redis.ConnectionError(str(error)) from error
+            raise
+
+
 @cache
 def redis_client() -> Any:
     """A redis.Redis with its own pool, decoding to text. Reconnects by itself; one retry hides a restarted Redis.
@@ -36,6 +55,7 @@ def redis_client() -> Any:
         health_check_interval=30,
         retry=Retry(NoBackoff(), 1),
     )
+    pool.connection_class = type("Connection", (_TellsRefusals, pool.connection_class), {})
     return redis.Redis.from_pool(pool)
 
 

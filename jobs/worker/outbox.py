@@ -47,7 +47,8 @@ class Outbox:
 
     def __init__(self) -> None:
         self._reports: deque[Report] = deque()
-        self._epoch = ""
+        #: The keeper's word for it and its run id, as last seen.
+        self._redis: tuple[str, str] | None = None
 
     def clear(self) -> None:
         """In a forked child: the parent's reports are the parent's to send."""
@@ -76,13 +77,8 @@ class Outbox:
         """Send what Redis does not have, forget what SQL has. Raises OSError while Redis is unreachable."""
         if not self._reports:
             return
-        recorded, epoch = raw.pipeline([("GET", keys.RECORDED), ("GET", keys.EPOCH)])
-        if epoch and epoch != self._epoch:
-            if self._epoch:
-                # Redis was emptied or set back: what it had taken may be gone.
-                for report in list(self._reports):
-                    report.event = ""
-            self._epoch = epoch
+        recorded, epoch, server = raw.pipeline([("GET", keys.RECORDED), ("GET", keys.EPOCH), ("INFO", "server")])
+        self._look_at(epoch or "", server)
         while self._reports and self._is_recorded(self._reports[0], recorded or ""):
             self._reports.popleft()
         while len(self._reports) > MOST and self._reports[0].event:
@@ -90,6 +86,17 @@ class Outbox:
         for report in list(self._reports):
             if not report.event and time.monotonic() - report.made > GRACE:
                 self._send_again(raw, report)
+
+    def _look_at(self, epoch: str, server: str) -> None:
+        """Where Redis was emptied or set back, what it had taken may be gone: all of it is to be sent again.
+
+        The keeper's word alone comes too late: until it is renewed, the keeper may have recorded newer events.
+        """
+        seen = epoch, next((line for line in server.splitlines() if line.startswith("run_id:")), "")
+        if self._redis and (seen != self._redis or not epoch):
+            for report in list(self._reports):
+                report.event = ""
+        self._redis = seen
 
     @staticmethod
     def _is_recorded(report: Report, recorded: str) -> bool:
