@@ -1,16 +1,15 @@
 """Which of two reports about a job is the later truth, whatever order they arrive in (LINE 7)."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from jobs.core.states import RANK, State
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What is known of a job: its attempt, that attempt's state, and whether a vanished worker is all it rests on."""
 
     attempt: int
-    state: State
+    state: str
     assumed: bool = False
 
     @property
@@ -35,4 +34,4 @@ def attempt_yields(state: str | None, new: str) -> bool:
     """Whether within one attempt a recorded state (None: nothing yet) yields to a reported one."""
     if state is None:
         return True
-    return (RANK[State(new)], new) > (RANK[State(state)], state)
+    return (RANK[new], new) > (RANK[state], state)

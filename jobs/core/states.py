@@ -24,7 +24,7 @@ FINAL = frozenset({State.SUCCESS, State.FAILURE, State.REVOKED})
 UNFINISHED = frozenset({State.PENDING, State.STARTED, State.RETRY})
 
 #: The order of states within one attempt (LINE 7): of two reports the higher is the later truth.
-RANK = {
+RANK: dict[str, int] = {
     State.PENDING: 0,
     State.STARTED: 1,
     State.RETRY: 2,

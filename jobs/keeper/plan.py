@@ -73,7 +73,7 @@ class JobChange:
 
     @property
     def standing(self) -> Standing:
-        return Standing(self.attempt, State(self.state), self.assumed)
+        return Standing(self.attempt, self.state, self.assumed)
 
 
 @dataclass

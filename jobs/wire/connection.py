@@ -16,8 +16,8 @@ UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError
 MOST_CONNECTIONS, WAIT_FOR_CONNECTION = 32, 20
 
 
-#: How Redis begins, or inside a script goes on, where it is there and takes no writes: its disk is full, or it is (or has
-#: just become) a replica.
+#: What Redis says, first or within a script's error, where it is there and takes no writes: its disk is full, or it is
+#: (or has just become) a replica.
 _REFUSALS = ("MISCONF", "READONLY", "NOREPLICAS", "-OOM")
 
 
