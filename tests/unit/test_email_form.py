@@ -51,10 +51,23 @@ def test_a_rerun_takes_its_own_parameters():
         "ä@example.com",
         "Bcc: x@example.com",
         f"x@{'ü' * 60}.de",
+        # What these domains become in ASCII is none: a name that ends in ¨, a second @, a top level with digits.
+        "x@b¨.de",
+        "x@b\uff20c.de",
+        "x@example.c¡m",
     ],
 )
 def test_what_is_no_address_is_named(text):
     assert "is not an address" in refused(to=text)["to"][0]
+
+
+@pytest.mark.parametrize("letter", ["ä", "ı", "İ", "ſ", "\N{KELVIN SIGN}"])
+def test_a_letter_that_cannot_stand_before_the_at_is_named(letter):
+    text = f"jo{letter}n@example.com"
+    said = f"{text!r} is not an address: only a to z, digits and signs may stand before the @, not {letter!r}."
+    assert refused(to=text)["to"] == [said]
+    found = mailing.read(f"email\na@example.com\n{text}\n".encode())
+    assert [str(row) for row in found.left_out] == [f"row 3 ({said.rstrip('.')})"]
 
 
 def test_separators_count_only_outside_of_quotes_and_brackets():

@@ -38,12 +38,18 @@ def parse(text: str) -> Address:
         raise ValueError(f"{CONTROL.sub(' ', text)!r} holds a line break or control character.")
     named = _NAMED.fullmatch(text)
     name, address = (_unquoted(named["name"]), named["address"].strip()) if named else ("", text)
+    local, _, domain = address.rpartition("@")
+    # Django takes ı, İ, ſ and the Kelvin sign for letters of ASCII, which no command of SMTP can carry.
+    if foreign := next((char for char in local if not char.isascii()), ""):
+        may = "only a to z, digits and signs may stand before the @"
+        raise ValueError(f"{text!r} is not an address: {may}, not {foreign!r}.")
     try:
+        # Checked as it is used: what the domain becomes in ASCII may be none, such as one with a second @.
+        address = f"{local}@{punycode(domain)}"
         _is_address(address)
-        local, _, domain = address.rpartition("@")
-        return Address(name, f"{local}@{punycode(domain)}")
     except (ValidationError, UnicodeError):
         raise ValueError(f"{text!r} is not an address: expected name@example.com.") from None
+    return Address(name, address)
 
 
 def split(text: str) -> list[str]:
