@@ -2,16 +2,22 @@
 
 import pytest
 
+from jobs.core.errors import PermanentError
+from jobs.kinds._email.book import TemporaryFailure
+from tests.unit.contexts import RecordingContext
+from tests.unit.smtp_servers import DROP
 from tests.unit.test_email_kind import (  # noqa: F401
     ctx,
     mail_settings,
     params_of,
     run,
     server,
+    states,
     suppression_list,
 )
 
 pytestmark = pytest.mark.django_db
+LOGIN = "530 5.7.0 Authentication required"
 
 
 def test_an_address_that_no_server_can_be_told_of_is_left_out_alone(server, ctx):  # noqa: F811
@@ -20,3 +26,39 @@ def test_an_address_that_no_server_can_be_told_of_is_left_out_alone(server, ctx)
     assert (result["sent"], result["left_out"]) == (2, 1)
     assert "'İ'" in result["first_left_out"][0]["reason"]
     assert [taken.recipients for taken in server.taken] == [["ann@example.com"], ["bob@example.com"]]
+
+
+def test_a_login_that_the_server_wants_for_one_address_is_that_ones_refusal(server, ctx):  # noqa: F811
+    server.rcpt = {"b@example.net": [LOGIN]}
+    result = run(ctx, params_of(ctx, to="a@example.com, b@example.net"))
+    assert (result["sent"], result["refused"]) == (1, 1)
+    assert result["first_refused"] == [{"to": "b@example.net", "reason": LOGIN}]
+    assert states(ctx) == {"a@example.com": "sent", "b@example.net": "refused"}
+    assert [taken.recipients for taken in server.taken] == [["a@example.com"]]
+
+
+def test_after_a_break_too_a_login_wanted_for_one_address_is_that_ones_refusal(server, ctx):  # noqa: F811
+    server.rcpt, server.data, server.keeps_dropped = {"b@example.net": [LOGIN]}, [DROP], True
+    result = run(ctx, params_of(ctx, to="a@example.com, b@example.net"))
+    assert (result["unknown"], result["refused"]) == (1, 1)
+    assert states(ctx) == {"a@example.com": "unknown", "b@example.net": "refused"}
+    assert len(server.taken) == 1
+
+
+def test_a_message_put_off_for_whom_the_server_took_waits_for_no_login(server, ctx, tmp_path):  # noqa: F811
+    server.rcpt, server.data = {"b@example.net": [LOGIN]}, ["451 later"]
+    params = params_of(ctx, to="a@example.com, b@example.net")
+    with pytest.raises(TemporaryFailure, match=r"1 of 2 not sent: a@example.com: 451 later"):
+        run(ctx, params)
+    result = run(RecordingContext(tmp_path, attempt=2, max_attempts=7, ledger=ctx.ledger), params)
+    assert (result["sent"], result["refused"]) == (1, 1)
+
+
+def test_a_login_wanted_where_nobody_is_taken_ends_the_job_which_a_retry_sends_whole(server, ctx, tmp_path):  # noqa: F811
+    server.rcpt = {"a@example.com": ["550 no"], "b@example.net": [LOGIN]}
+    params = params_of(ctx, to="a@example.com, b@example.net")
+    with pytest.raises(PermanentError, match=f"wants another login than EMAIL_URL gives: {LOGIN}"):
+        run(ctx, params)
+    assert set(states(ctx).values()) == {"deferred"}
+    assert run(RecordingContext(tmp_path, attempt=2, ledger=ctx.ledger), params)["sent"] == 2
+    assert [sorted(taken.recipients) for taken in server.taken] == [["a@example.com", "b@example.net"]]

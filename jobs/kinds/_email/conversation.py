@@ -3,7 +3,7 @@
 import contextlib
 import smtplib
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -88,7 +88,8 @@ class Conversation:
         """Offer one message to the server; what became of each address.
 
         before_data: called with the addresses that the server took, before it is given the message.
-        Raises Unreachable, and PermanentError where the server wants another login.
+        Raises Unreachable, and PermanentError where the server wants another login: both only of a message that
+        nobody can have got.
         """
         trouble = ""
         for _ in range(2):
@@ -103,13 +104,14 @@ class Conversation:
                 if trouble:
                     self.drop()
                     continue
-                outcomes = self._refusals(smtp, addresses, error)
+                self._check_login(error)
+                outcomes = _refusals(smtp, addresses, error)
                 self._start_over(smtp)
             except OSError as error:
                 trouble = f"the connection broke: {error}"
                 self.drop()
                 if smtp.handed_over:
-                    return {address: self._after_break(smtp, address, trouble) for address in addresses}
+                    return {address: _after_break(smtp, address, trouble) for address in addresses}
                 continue
             except BaseException:
                 # Cancelled, or the ledger could not be written: the server is in the middle of a message.
@@ -117,8 +119,7 @@ class Conversation:
                 raise
             else:
                 outcomes = {
-                    address: Outcome(SENT) if smtp.took(address) else self._answer(smtp, address)
-                    for address in addresses
+                    address: Outcome(SENT) if smtp.took(address) else _answer(smtp, address) for address in addresses
                 }
             self.lost = 0
             return outcomes
@@ -159,34 +160,20 @@ class Conversation:
         with contextlib.suppress(OSError):
             smtp.rset()
 
-    def _judged(self, code: int, text: bytes | str) -> Outcome:
-        words = f"{code} {_plain(text)}"
-        if code in _LOGIN_CODES:
-            raise PermanentError(f"{self.server} wants another login than EMAIL_URL gives: {words}")
-        return Outcome(REFUSED if 500 <= code < 600 else DEFERRED, words)
+    def _check_login(self, error: smtplib.SMTPRecipientsRefused | smtplib.SMTPResponseException) -> None:
+        """Raises PermanentError where a message that nobody got was refused for want of a login.
 
-    def _refusals(self, smtp: Any, addresses: Sequence[str], error: smtplib.SMTPException) -> dict[str, Outcome]:
-        """Of a message that was refused for everybody: each address's own answer, or the one to the whole."""
-        whole = None
-        if isinstance(error, smtplib.SMTPResponseException):
-            whole = self._judged(error.smtp_code, error.smtp_error)
-        refused = {address for address in smtp.answers if not smtp.took(address)}
-        return {
-            address: self._answer(smtp, address) if whole is None or address in refused else whole
-            for address in addresses
-        }
-
-    def _answer(self, smtp: Any, address: str) -> Outcome:
-        """Of an address whose message was not handed over. Others of the same message may have spoilt it: deferred."""
-        if address not in smtp.answers or smtp.took(address):
-            return Outcome(DEFERRED, "the server stopped before it took the message")
-        return self._judged(*smtp.answers[address])
-
-    def _after_break(self, smtp: Any, address: str, trouble: str) -> Outcome:
-        """Of a message that the server may or may not have kept."""
-        if smtp.took(address):
-            return Outcome(UNKNOWN, f"while the message was on its way {trouble}")
-        return self._answer(smtp, address)
+        Where others of the message were taken, a login wanted for one address is the refusal of that one alone.
+        """
+        answers: Iterable[tuple[int, bytes | str]]
+        if isinstance(error, smtplib.SMTPRecipientsRefused):
+            answers = error.recipients.values()
+        else:
+            answers = [(error.smtp_code, error.smtp_error)]
+        for code, text in answers:
+            if code in _LOGIN_CODES:
+                words = f"{code} {_plain(text)}"
+                raise PermanentError(f"{self.server} wants another login than EMAIL_URL gives: {words}") from error
 
 
 def _embedded_server() -> dict[str, Any]:
@@ -198,6 +185,33 @@ def _embedded_server() -> dict[str, Any]:
         return {}
     parts = urlsplit(file.read_text().strip())
     return {"host": parts.hostname, "port": parts.port}
+
+
+def _judged(code: int, text: bytes | str) -> Outcome:
+    return Outcome(DEFERRED if _is_temporary(code) else REFUSED, f"{code} {_plain(text)}")
+
+
+def _refusals(smtp: Any, addresses: Sequence[str], error: smtplib.SMTPException) -> dict[str, Outcome]:
+    """Of a message that was refused for everybody: each address's own answer, or the one to the whole."""
+    whole = None
+    if isinstance(error, smtplib.SMTPResponseException):
+        whole = _judged(error.smtp_code, error.smtp_error)
+    refused = {address for address in smtp.answers if not smtp.took(address)}
+    return {address: _answer(smtp, address) if whole is None or address in refused else whole for address in addresses}
+
+
+def _answer(smtp: Any, address: str) -> Outcome:
+    """Of an address whose message was not handed over. Others of the same message may have spoilt it: deferred."""
+    if address not in smtp.answers or smtp.took(address):
+        return Outcome(DEFERRED, "the server stopped before it took the message")
+    return _judged(*smtp.answers[address])
+
+
+def _after_break(smtp: Any, address: str, trouble: str) -> Outcome:
+    """Of a message that the server may or may not have kept."""
+    if smtp.took(address):
+        return Outcome(UNKNOWN, f"while the message was on its way {trouble}")
+    return _answer(smtp, address)
 
 
 def _farewell(smtp: Any, error: Exception) -> str:
