@@ -7,6 +7,7 @@ from jobs.kinds._email.book import TemporaryFailure
 from tests.unit.contexts import RecordingContext
 from tests.unit.smtp_servers import DROP
 from tests.unit.test_email_kind import (  # noqa: F401
+    PEOPLE,
     ctx,
     mail_settings,
     params_of,
@@ -62,3 +63,21 @@ def test_a_login_wanted_where_nobody_is_taken_ends_the_job_which_a_retry_sends_w
     assert set(states(ctx).values()) == {"deferred"}
     assert run(RecordingContext(tmp_path, attempt=2, ledger=ctx.ledger), params)["sent"] == 2
     assert [sorted(taken.recipients) for taken in server.taken] == [["a@example.com", "b@example.net"]]
+
+
+def test_a_server_that_breaks_after_every_message_is_left_alone_for_now(server, ctx, tmp_path):  # noqa: F811
+    addresses = [f"p{number}@example.com" for number in range(6)]
+    server.data, server.keeps_dropped = [DROP] * 3, True
+    file = "\n".join(["email", *addresses]).encode()
+    with pytest.raises(TemporaryFailure, match=r"3 of 6 not sent: .* ends every conversation: the connection broke"):
+        run(ctx, params_of(ctx, file))
+    assert list(states(ctx).values()) == ["unknown"] * 3 + ["deferred"]
+    again = RecordingContext(tmp_path / "again", attempt=2, max_attempts=7, ledger=ctx.ledger)
+    result = run(again, params_of(again, file))
+    assert (result["sent"], result["unknown"]) == (3, 3)
+    assert server.offered == addresses
+
+
+def test_a_mailing_whose_last_letters_may_have_been_sent_has_nothing_to_wait_for(server, ctx):  # noqa: F811
+    server.data = [DROP] * 3
+    assert run(ctx, params_of(ctx, PEOPLE))["unknown"] == 3

@@ -80,7 +80,7 @@ class Conversation:
     def __init__(self) -> None:
         self.backend = _Backend(**_embedded_server())
         self.server = f"{self.backend.host}:{self.backend.port}"
-        self.lost = 0
+        self.lost, self.trouble = 0, ""
 
     def deliver(
         self, sender: str, addresses: Sequence[str], message: bytes, before_data: Callable[[list[str]], None]
@@ -91,7 +91,8 @@ class Conversation:
         Raises Unreachable, and PermanentError where the server wants another login: both only of a message that
         nobody can have got.
         """
-        trouble = ""
+        if self.lost >= MAX_LOST:
+            raise Unreachable(f"{self.server} ends every conversation: {self.trouble}")
         for _ in range(2):
             smtp = self._open()
             smtp.begin(before_data)
@@ -100,18 +101,19 @@ class Conversation:
             except smtplib.SMTPNotSupportedError as error:
                 outcomes = dict.fromkeys(addresses, Outcome(REFUSED, str(error)))
             except (smtplib.SMTPRecipientsRefused, smtplib.SMTPResponseException) as error:
-                trouble = _farewell(smtp, error)
-                if trouble:
+                self.trouble = _farewell(smtp, error)
+                if self.trouble:
                     self.drop()
                     continue
                 self._check_login(error)
                 outcomes = _refusals(smtp, addresses, error)
                 self._start_over(smtp)
             except OSError as error:
-                trouble = f"the connection broke: {error}"
+                self.trouble = f"the connection broke: {error}"
                 self.drop()
                 if smtp.handed_over:
-                    return {address: _after_break(smtp, address, trouble) for address in addresses}
+                    self.lost += 1
+                    return {address: _after_break(smtp, address, self.trouble) for address in addresses}
                 continue
             except BaseException:
                 # Cancelled, or the ledger could not be written: the server is in the middle of a message.
@@ -124,9 +126,7 @@ class Conversation:
             self.lost = 0
             return outcomes
         self.lost += 1
-        if self.lost >= MAX_LOST:
-            raise Unreachable(f"{self.server} ends every conversation: {trouble}")
-        return dict.fromkeys(addresses, Outcome(DEFERRED, trouble))
+        return dict.fromkeys(addresses, Outcome(DEFERRED, self.trouble))
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
