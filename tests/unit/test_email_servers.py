@@ -4,6 +4,7 @@ import pytest
 
 from jobs.core.errors import PermanentError
 from jobs.kinds._email.book import TemporaryFailure
+from jobs.kinds._email.conversation import Conversation
 from tests.unit.contexts import RecordingContext
 from tests.unit.smtp_servers import DROP
 from tests.unit.test_email_kind import (  # noqa: F401
@@ -27,6 +28,17 @@ def test_an_address_that_no_server_can_be_told_of_is_left_out_alone(server, ctx)
     assert (result["sent"], result["left_out"]) == (2, 1)
     assert "'İ'" in result["first_left_out"][0]["reason"]
     assert [taken.recipients for taken in server.taken] == [["ann@example.com"], ["bob@example.com"]]
+
+
+def test_an_address_that_cannot_be_written_in_a_command_is_refused_alone(server):  # noqa: F811
+    addresses = ["a@example.com", "ı@example.com", "b@example.com"]
+    conversation, told = Conversation(), []
+    outcomes = conversation.deliver("shop@example.com", addresses, b"Subject: Hi\r\n\r\nHi\r\n", told.extend)
+    alone = conversation.deliver("shop@example.com", addresses[1:2], b"Hi\r\n", told.extend)
+    conversation.close()
+    assert [outcomes[address].state for address in addresses] == ["sent", "refused", "sent"]
+    assert alone == {"ı@example.com": outcomes["ı@example.com"]}
+    assert told == ["a@example.com", "b@example.com"] == server.offered
 
 
 def test_a_login_that_the_server_wants_for_one_address_is_that_ones_refusal(server, ctx):  # noqa: F811

@@ -42,7 +42,11 @@ class _Watched:
         self.answers, self.handed_over, self._before_data = {}, False, before_data
 
     def rcpt(self, recip: str, options: Any = ()) -> tuple[int, bytes]:
-        self.answers[recip] = super().rcpt(recip, options)  # type: ignore[misc]
+        try:
+            self.answers[recip] = super().rcpt(recip, options)  # type: ignore[misc]
+        except UnicodeError:
+            # Nothing was sent: others of the same message, and the next one, still can be.
+            self.answers[recip] = (553, b"an address must be in ASCII")
         return self.answers[recip]
 
     def data(self, msg: Any) -> tuple[int, bytes]:
