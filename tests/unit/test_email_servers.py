@@ -93,3 +93,16 @@ def test_a_server_that_breaks_after_every_message_is_left_alone_for_now(server, 
 def test_a_mailing_whose_last_letters_may_have_been_sent_has_nothing_to_wait_for(server, ctx):  # noqa: F811
     server.data = [DROP] * 3
     assert run(ctx, params_of(ctx, PEOPLE))["unknown"] == 3
+
+
+def test_an_answer_to_the_message_that_is_none_leaves_it_unknown(server, ctx):  # noqa: F811
+    server.data = ["250 OK", "hello?"]
+    result = run(ctx, params_of(ctx, PEOPLE))
+    assert (result["sent"], result["unknown"]) == (2, 1)
+    assert "no answer of SMTP" in result["first_unknown"][0]["reason"]
+    assert server.offered == ["a@example.com", "b@example.com", "c@example.com"]
+
+
+def test_a_message_is_sent_whatever_the_number_of_the_servers_yes(server, ctx):  # noqa: F811
+    server.data = ["251 will forward", "200 fine"]
+    assert run(ctx, params_of(ctx, PEOPLE))["sent"] == 3

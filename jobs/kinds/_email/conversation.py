@@ -51,7 +51,13 @@ class _Watched:
 
     def data(self, msg: Any) -> tuple[int, bytes]:
         self._before_data([address for address in self.answers if self.took(address)])
-        return super().data(msg)  # type: ignore[misc]
+        # smtplib takes 250 alone for a yes, and any other answer for a no, after which the message would go again.
+        code, text = super().data(msg)  # type: ignore[misc]
+        if 200 <= code < 300:
+            return 250, text
+        if not 400 <= code < 600:
+            raise smtplib.SMTPServerDisconnected("what the server said to the message is no answer of SMTP")
+        return code, text
 
     def send(self, s: Any) -> None:
         super().send(s)  # type: ignore[misc]
