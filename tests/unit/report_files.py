@@ -5,6 +5,8 @@ import datetime as dt
 import io
 import random
 
+import polars as pl
+
 from jobs.kinds.report import MakeReport
 
 SMALL = "region,amount,day\nNorth,10,2025-01-03\nSouth,2.5,2025-01-20\nNorth,7,2025-02-01\nSouth,,2025-02-02\n"
@@ -14,6 +16,13 @@ def run(ctx, name="orders.csv", content=SMALL, **params):
     data = content.encode() if isinstance(content, str) else content
     defaults = {"source": "file", "formats": ["csv"], "table": [ctx.upload(name, data)]}
     return MakeReport().run(defaults | params, ctx)
+
+
+def parquet(**columns):
+    """The bytes of a Parquet file with these columns."""
+    file = io.BytesIO()
+    pl.DataFrame(columns).write_parquet(file)
+    return file.getvalue()
 
 
 def saved(ctx, ending):

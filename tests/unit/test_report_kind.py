@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 import re
 import shutil
@@ -9,7 +10,7 @@ import pytest
 
 from jobs.core.errors import Cancelled
 from tests.unit.contexts import RecordingContext
-from tests.unit.report_files import csv_rows, orders, orders_csv, percentile, run, saved
+from tests.unit.report_files import csv_rows, orders, orders_csv, parquet, percentile, run, saved
 
 
 @pytest.fixture
@@ -61,6 +62,30 @@ def test_buckets_start_at_the_hour_day_week_and_month(ctx):
 def test_groups_are_ordered_by_the_first_measure(ctx):
     run(ctx, group_by="REGION", measure="amount", measures=["sum"])
     assert csv_rows(ctx) == [["region", "sum of amount"], ["North", "17.0"], ["South", "2.5"]]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        (pl.Int8, 100),
+        (pl.Int32, 2_000_000_000),
+        (pl.UInt32, 4_000_000_000),
+        (pl.Int64, 1_700_000_000_000_000_001),
+        (pl.Int64, -(2**63)),
+        (pl.UInt64, 2**64 - 1),
+    ],
+)
+def test_sums_of_whole_numbers_are_exact_however_large(ctx, dtype, value):
+    content = parquet(k=["a"] * 6 + ["b"], at=[dt.date(2025, 1, 1)] * 7, n=pl.Series([value] * 7, dtype=dtype))
+    documents = ["pdf", "html", "xlsx", "csv"]
+    by = {"group_by": "k", "bucket": "day", "measure": "n", "measures": ["sum"]}
+    result = run(ctx, "n.parquet", content, formats=documents, **by)
+    assert result["figures"] == {"sum": 7 * value}
+    groups = sorted([("a", 6 * value), ("b", value)], key=lambda group: -group[1])
+    assert [(key, int(total)) for _, key, total in csv_rows(ctx)[1:]] == groups
+    assert f"{abs(6 * value):,}" in saved(ctx, ".html").read_text()
+    sheet = pl.read_excel(saved(ctx, ".xlsx"), sheet_name="Groups")
+    assert [int(total) for total in sheet["sum of n"]] == [total for _, total in groups]
 
 
 def test_profile_tells_type_missing_distinct_and_figures(ctx):

@@ -126,7 +126,8 @@ def grouped(scan: "pl.LazyFrame", question: Question, by: tuple[str, ...], bucke
 
     keys = ([_BUCKET] if bucket else []) + [f"k{n}" for n in range(len(by))]
     named = scan.with_columns(pl.col(name).alias(f"k{n}") for n, name in enumerate(by))
-    measures = {f"m{n}": _measure(measure) for n, measure in enumerate(question.measures)}
+    whole = bool(question.measure) and scan.collect_schema()[_MEASURED].is_integer()
+    measures = {f"m{n}": _measure(measure, whole) for n, measure in enumerate(question.measures)}
     frame = named.group_by(keys).agg(**measures) if keys else named.select(**measures)
     if keys:
         biggest = "m0" if measures else keys[0]
@@ -146,11 +147,14 @@ def measure_head(measure: str, column: str) -> str:
     return f"{measure} of {column}"
 
 
-def _measure(measure: str) -> Any:
+def _measure(measure: str, whole: bool) -> Any:
+    """whole: the measured values are whole numbers."""
     import polars as pl
 
     value = pl.col(_MEASURED)
     match measure:
+        case "sum" if whole:
+            return value.cast(pl.Int128).sum()  # in the column's own type it would wrap unseen
         case "count":
             return pl.len()
         case "median":

@@ -24,8 +24,9 @@ def alike(values: Sequence[float | int | None]) -> list[str]:
     known = [value for value in values if value is not None]
     largest = max(map(abs, known), default=0)
     whole = largest >= 10_000 or all(value == int(value) for value in known)
-    digits = 0 if whole else 2 if largest >= 1 else 4
-    return ["–" if value is None else f"{value:,.{digits}f}".replace("-", "−") for value in values]
+    digits = 2 if largest >= 1 else 4
+    texts = ("–" if value is None else f"{round(value):,}" if whole else f"{value:,.{digits}f}" for value in values)
+    return [text.replace("-", "−") for text in texts]
 
 
 def large(value: float | None) -> str:
