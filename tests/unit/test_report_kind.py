@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from jobs.core.errors import Cancelled
+from jobs.kinds._report import charts
 from tests.unit.contexts import RecordingContext
 from tests.unit.report_files import csv_rows, orders, orders_csv, parquet, percentile, run, saved
 
@@ -173,6 +174,25 @@ def test_no_groups_is_still_a_report(ctx):
     assert result["groups"] == 0
     for chart in ("Rows by week of placed", "Rows by region", "How amount is spread"):
         assert chart in html
+
+
+# --- charts ------------------------------------------------------------------------------------------
+
+
+def test_small_pictures_of_negative_values_hang_from_zero_and_stay_in_their_place():
+    days = [f"{day} Jan 2025" for day in range(1, 10)]
+    svg = charts.multiples([(name, [(day, -20.0 + at % 3) for at, day in enumerate(days)]) for name in "abc"])
+    heights = [float(y) for y in re.findall(r"[ML]-?[\d.]+ (-?[\d.]+)", svg)]
+    assert min(heights) == 16  # the zero line, below the name of the picture
+    assert max(heights) == 50
+    every = charts.multiples([("all", [(day, 0.0) for day in days])])
+    assert {float(y) for y in re.findall(r"[ML]-?[\d.]+ (-?[\d.]+)", every)} == {50}
+
+
+def test_the_label_of_the_highest_value_covers_no_column():
+    svg = charts.over_time([(f"{day} Jan", -20.0 + day % 3) for day in range(1, 10)])
+    label = float(re.search(r'y="([\d.]+)"[^>]*>−18 · 2 Jan<', svg)[1])
+    assert label < min(float(top) for top in re.findall(rf'y="([\d.]+)"[^>]* fill="{charts.ACCENT}"', svg))
 
 
 # --- size --------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def over_time(
         text = f"{words.short(points[at][1])} · {points[at][0]}"
         half = _wide(text) / 2
         x = min(max(frame.left + (at + 0.5) * step, frame.left + half), width - half)
-        y = frame.y(max(values)) - 3.5
+        y = frame.y(max(0.0, *values)) - 3.5  # above a column, also where it hangs from zero
         parts.append(_rect(x - half - 2, y - 6.5, 2 * half + 4, 8.5, "#fff"))
         parts.append(_text(x, y, text, "middle", INK))
     return _svg(parts, height, width)
@@ -101,13 +101,13 @@ def ranges(counts: Sequence[tuple[float, float, int]]) -> str:
 
 def multiples(series: Sequence[tuple[str, Sequence[tuple[str, float | None]]]]) -> str:
     """Small pictures of the same measure over the same time, one per group, on one scale; three in a row."""
-    high = max((value for _, points in series for _, value in points if value is not None), default=1.0) or 1.0
-    low = min((value for _, points in series for _, value in points if value is not None), default=0.0)
+    known = [value for _, points in series for _, value in points if value is not None]
+    low, high = min([0.0, *known]), max([0.0, *known])
     gap, height = 18.0, 62.0
     width = (WIDTH - 2 * gap) / 3
     parts = []
     for at, (name, points) in enumerate(series):
-        frame = _Frame(min(0.0, low), high, width, height, left=0.0, top=16.0, bottom=12.0)
+        frame = _Frame(low, high, width, height, left=0.0, top=16.0, bottom=12.0)
         step = frame.across / max(1, len(points))
         inner = [
             _text(0, 8, _cut(name, 24), "start", INK),
