@@ -1,4 +1,5 @@
 import datetime as dt
+import itertools
 import json
 import re
 import shutil
@@ -9,7 +10,8 @@ import polars as pl
 import pytest
 
 from jobs.core.errors import Cancelled
-from jobs.kinds._report import charts
+from jobs.kinds._report import charts, words
+from jobs.kinds._report.grouping import histogram
 from tests.unit.contexts import RecordingContext
 from tests.unit.report_files import csv_rows, orders, orders_csv, parquet, percentile, run, saved
 
@@ -193,6 +195,61 @@ def test_the_label_of_the_highest_value_covers_no_column():
     svg = charts.over_time([(f"{day} Jan", -20.0 + day % 3) for day in range(1, 10)])
     label = float(re.search(r'y="([\d.]+)"[^>]*>−18 · 2 Jan<', svg)[1])
     assert label < min(float(top) for top in re.findall(rf'y="([\d.]+)"[^>]* fill="{charts.ACCENT}"', svg))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [
+        (pl.Int64, 0, 59),
+        (pl.Int8, -100, 100),
+        (pl.UInt8, 5, 245),
+        (pl.Int32, 7, 20),
+        (pl.Int64, 10**18, 10**18 + 999),
+        (pl.UInt64, 2**64 - 120, 2**64 - 1),
+    ],
+)
+def test_whole_numbers_that_come_equally_often_make_bars_of_one_height(dtype, low, high):
+    values = pl.LazyFrame({"__value": pl.Series(list(range(low, high + 1)), dtype=dtype)})
+    counts = histogram(values, low, high, 40)
+    assert counts[0][0] == low and counts[-1][1] > high
+    width = counts[0][1] - counts[0][0]
+    assert {rows for *_, rows in counts[:-1]} == {width}
+    assert sum(rows for *_, rows in counts) == high - low + 1 and 0 < counts[-1][2] <= width
+
+
+def test_whole_numbers_are_drawn_so_also_where_outliers_are_cut(ctx):
+    content = "n\n" + "".join(f"{n}\n" for n in range(60)) * 20 + "100000\n"
+    run(ctx, content=content, formats=["html"])
+    html = saved(ctx, ".html").read_text()
+    assert "Values above 165 are not drawn; they reach 0 to 100,000." in html
+    bars = {float(height) for height in re.findall(rf'height="([\d.]+)" fill="{charts.ACCENT}"', html)}
+    assert len(bars) == 1
+
+
+@pytest.mark.parametrize(
+    ("ticks", "shown"),
+    [
+        ((120_000, 120_200, 120_400, 121_000), ["120.0k", "120.2k", "120.4k", "121.0k"]),
+        ((0, 5_000, 10_000), ["0", "5k", "10k"]),
+        ((0, 0.1, 0.2, 0.30000000000000004), ["0", "0.1", "0.2", "0.3"]),
+        ((-2.5, 0, 2.5, 5), ["−2.5", "0", "2.5", "5.0"]),
+        ((1.0001, 1.0002), ["1.0001", "1.0002"]),
+        ((1_200_000_200, 1_200_000_400), ["1,200,000,200", "1,200,000,400"]),
+        ((0, 2.5e6, 5e6), ["0", "2.5M", "5.0M"]),
+        ((1.7e18, 1.7e18 + 2e13), ["1,700,000T", "1,700,020T"]),
+        ((0, 5e-10, 1e-9), ["0", "5e−10", "1e−09"]),
+    ],
+)
+def test_an_axis_has_one_unit_and_as_many_digits_as_its_step_needs(ticks, shown):
+    assert words.ticks(ticks) == shown
+
+
+def test_long_figures_below_a_histogram_stand_apart():
+    svg = charts.ranges([(1_200_000_000 + at * 20, 1_200_000_020 + at * 20, 5) for at in range(40)])
+    labels = re.findall(r'x="([\d.]+)" y="110.00" text-anchor="middle"[^>]*>([\d,.]+)<', svg)
+    assert len(labels) > 3
+    places = [float(x) for x, _ in labels]
+    assert min(after - x for x, after in itertools.pairwise(places)) > 53  # about as wide as such a figure
 
 
 # --- size --------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def over_time(
 
 
 def ranges(counts: Sequence[tuple[float, float, int]]) -> str:
-    """A histogram: rows by (from, to, rows), ranges of equal width."""
+    """A histogram: rows by (from, below, rows), ranges of equal width."""
     height = 112.0
     frame = _Frame(0.0, float(max(rows for *_, rows in counts)), WIDTH, height)
     low, high = counts[0][0], counts[-1][1]
@@ -91,11 +91,16 @@ def ranges(counts: Sequence[tuple[float, float, int]]) -> str:
             parts.append(
                 _rect(frame.left + at * step + 0.4, frame.y(rows), step - 0.8, frame.y(0) - frame.y(rows), ACCENT)
             )
-    for tick in _ticks(low, high, 7):
-        if low <= tick <= high:
-            x = frame.left + (tick - low) / (high - low) * frame.across
-            parts.append(_line(x, frame.y(0), x, frame.y(0) + 2.5, GREY))
-            parts.append(_text(min(x, WIDTH - _wide(words.short(tick)) / 2), height - 2, words.short(tick), "middle"))
+    scale = frame.across / (high - low)
+    ticks = _ticks(low, high, 7)
+    labels = words.ticks(ticks)
+    every = math.ceil((max(map(_wide, labels)) + 6) / ((ticks[1] - ticks[0]) * scale))
+    shown = [(tick, label) for tick, label in zip(ticks, labels, strict=True) if low <= tick <= high]
+    for tick, label in shown[::every]:
+        x = frame.left + (tick - low) * scale
+        parts.append(_line(x, frame.y(0), x, frame.y(0) + 2.5, GREY))
+        half = _wide(label) / 2
+        parts.append(_text(min(max(x, half), WIDTH - half), height - 2, label, "middle"))
     return _svg(parts, height)
 
 
@@ -130,8 +135,9 @@ class _Frame:
         left: float | None = None, top: float = 12.0, bottom: float = 15.0,
     ):  # fmt: skip
         self.ticks = _ticks(low, high, 4)
+        self.labels = words.ticks(self.ticks)
         self.low, self.high = (low, high) if left is not None else (self.ticks[0], self.ticks[-1])
-        self.left = max(_wide(words.short(tick)) for tick in self.ticks) + 6 if left is None else left
+        self.left = max(map(_wide, self.labels)) + 6 if left is None else left
         self.width, self.top, self.down = width, top, height - top - bottom
         self.across = width - self.left
 
@@ -140,9 +146,9 @@ class _Frame:
 
     def grid(self) -> list[str]:
         parts = []
-        for tick in self.ticks:
+        for tick, label in zip(self.ticks, self.labels, strict=True):
             parts.append(_line(self.left, self.y(tick), self.width, self.y(tick), GREY if tick == 0 else HAIR))
-            parts.append(_text(self.left - 6, self.y(tick) + 2.6, words.short(tick), "end"))
+            parts.append(_text(self.left - 6, self.y(tick) + 2.6, label, "end"))
         return parts
 
 

@@ -1,5 +1,6 @@
 """Which charts tell most about a table and a question, and what they show."""
 
+import math
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -171,10 +172,11 @@ def spread(scan: "pl.LazyFrame", question: Question, profiles: list[ColumnProfil
     if not numbers:
         return None
     column = numbers[0]
-    low, high = float(column.figures["min"]), float(column.figures["max"])
-    p25, p75 = column.figures["p25"], column.figures["p75"]
+    low, high, p25, p75 = (column.figures[part] for part in ("min", "max", "p25", "p75"))
     reach = 4 * (p75 - p25)
-    edges = max(low, p25 - reach) if reach else low, min(high, p75 + reach) if reach else high
+    edges = (max(low, p25 - reach), min(high, p75 + reach)) if reach else (low, high)
+    if isinstance(low, int):
+        edges = math.ceil(edges[0]), math.floor(edges[1])
     counts = histogram(scan.select(__value=pl.col(column.name)), *edges, RANGES)
     cut = [f"below {words.number(edges[0])}" for _ in [0] if edges[0] > low] + [
         f"above {words.number(edges[1])}" for _ in [0] if edges[1] < high

@@ -169,11 +169,21 @@ def _measure(measure: str, whole: bool) -> Any:
 
 
 def histogram(scan: "pl.LazyFrame", low: float, high: float, bars: int) -> list[tuple[float, float, int]]:
-    """Rows by equal ranges of the measured value: (from, to, rows); outliers beyond low and high are left out."""
+    """Rows by equal ranges of the measured value: (from, below, rows); outliers beyond low and high are left out.
+
+    For whole numbers low and high are whole, and the ranges too: others would hold now one number more, now one less.
+    """
     import polars as pl
 
-    width = (high - low) / bars
-    place = ((pl.col("__value") - low) / width).floor().clip(0, bars - 1).cast(pl.Int32)
-    inside = scan.filter(pl.col("__value").is_between(low, high))
-    counts = dict(inside.group_by(place.alias("at")).agg(rows=pl.len()).collect(engine="streaming").iter_rows())
+    value = pl.col("__value")
+    if isinstance(low, int) and isinstance(high, int):
+        width: float = -(-(high - low + 1) // bars)
+        bars = int(-(-(high - low + 1) // width))
+        place = (value.cast(pl.Int128) - low) // width
+    else:
+        width = (high - low) / bars
+        place = ((value - low) / width).floor().clip(0, bars - 1)
+    inside = scan.filter(value.is_between(low, high))
+    places = inside.group_by(place.cast(pl.Int32).alias("at")).agg(rows=pl.len())
+    counts = dict(places.collect(engine="streaming").iter_rows())
     return [(low + at * width, low + (at + 1) * width, counts.get(at, 0)) for at in range(bars)]

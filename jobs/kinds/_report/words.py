@@ -1,6 +1,7 @@
 """Figures and values as people read them."""
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,14 +39,31 @@ def large(value: float | None) -> str:
 
 
 def short(value: float | None) -> str:
-    """1.2M, 340k: for axes and key figures."""
+    """1.2M, 340k: for key figures beside bars and lines."""
     if value is None:
         return "–"
-    for unit, name in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= unit * (10 if unit == 1e3 else 1):
-            text = f"{value / unit:.3g}" if abs(value) < 1000 * unit else f"{value / unit:,.0f}"
-            return text.replace("-", "−") + name
-    return number(float(f"{value:.4g}"))
+    unit, name = _unit(abs(value))
+    if not name:
+        return number(float(f"{value:.4g}"))
+    text = f"{value / unit:.3g}" if abs(value) < 1000 * unit else f"{value / unit:,.0f}"
+    return text.replace("-", "−") + name
+
+
+def ticks(values: Sequence[float]) -> list[str]:
+    """The values of an axis, evenly spaced: all in one unit, with as many decimals as the step between them needs."""
+    step = values[1] - values[0]
+    unit, name = _unit(max(map(abs, values)))
+    if step < unit / 100:
+        unit, name = 1.0, ""  # 1,200,000,200 is read more easily than 1.2000002B
+    digits = next((n for n in range(7) if math.isclose(round(step / unit, n), step / unit, rel_tol=1e-6)), None)
+    form = ".6g" if digits is None else f",.{digits}f"
+    return [format(value / unit, form).replace("-", "−") + name if value else "0" for value in values]
+
+
+def _unit(size: float) -> tuple[float, str]:
+    """The unit in which a number of this size is short; below 10,000 none is needed."""
+    units = ((1e12, 1e12, "T"), (1e9, 1e9, "B"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
+    return next(((unit, name) for start, unit, name in units if size >= start), (1.0, ""))
 
 
 def share(part: float, whole: float) -> str:
