@@ -252,6 +252,16 @@ def test_long_figures_below_a_histogram_stand_apart():
     assert min(after - x for x, after in itertools.pairwise(places)) > 53  # about as wide as such a figure
 
 
+@pytest.mark.parametrize("bucket", ["month", "week", "day", "hour"])
+@pytest.mark.parametrize("others", ["\n", "9999-12-30 22:00:00\n", "9999-12-31 22:00:00\n", "2025-01-01 00:00:00\n"])
+def test_the_last_date_there_is_can_be_a_bucket(ctx, bucket, others):
+    content = "n,valid until\n1,9999-12-31 23:59:59\n2,9999-12-31 23:59:59\n" + "".join(f"3,{others}" for _ in range(3))
+    run(ctx, content=content, bucket=bucket, formats=["html", "csv"])
+    assert csv_rows(ctx)[-1 if others != "\n" else 1][0].startswith("9999-12-")
+    run(ctx, content=content, group_by="n", bucket=bucket, formats=["html"])
+    run(ctx, content=content, formats=["html"])
+
+
 # --- size --------------------------------------------------------------------------------------------
 
 

@@ -90,11 +90,9 @@ def _buckets(times: list[Any], size: str) -> list[Any]:
     """Every bucket from the first to the last, also those without rows, unless there are too many to draw."""
     if not times:
         return []
-    filled: list[Any] = []
-    at, last = min(times), max(times)
-    while at <= last and len(filled) <= MOST_POINTS:
-        filled.append(at)
-        at = _after(at, size)
+    filled, last = [min(times)], max(times)
+    while filled[-1] < last and len(filled) <= MOST_POINTS:  # none after the last: 9999-12-31 has no next day
+        filled.append(_after(filled[-1], size))
     return filled if len(filled) <= MOST_POINTS else sorted(times)
 
 
