@@ -33,6 +33,15 @@ def data(image: Image.Image, kind: str = "PNG", **options) -> bytes:
     return file.getvalue()
 
 
+def gradient(bands: int, depth: str, space: str, kind: str = ".tif", brightest: float = 1.0) -> bytes:
+    """From black at the left to the brightest value at the right, in a format and colour space of libvips."""
+    import pyvips
+
+    ramp = pyvips.Image.xyz(240, 180)[0] * (brightest / 239)
+    image = ramp.bandjoin([ramp] * (bands - 1)) if bands > 1 else ramp
+    return image.cast(depth).copy(interpretation=space).write_to_buffer(kind)
+
+
 def packed(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", compression) as archive:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from jobs.core.errors import Cancelled, PermanentError
 from tests.unit.contexts import RecordingContext
-from tests.unit.images import GREEN, RED, bomb, data, made, near, noise, packed, process, quarters
+from tests.unit.images import GREEN, RED, bomb, data, gradient, made, near, noise, packed, process, quarters
 
 
 @pytest.fixture
@@ -69,6 +69,29 @@ def test_a_side_too_long_for_webp(ctx):
 def test_too_many_pixels_for_avif(ctx):
     with pytest.raises(PermanentError, match="would have 49 megapixels: AVIF is made of at most 40"):
         process(ctx, data(Image.new("L", (7000, 7000))), format="avif")
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"rotate": 45}, {"rotate": 90, "resize": "fit", "width": 40}, {"resize": "fit", "sizes": "20, 40"}]
+)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gradient(5, "uchar", "srgb", brightest=255), "Its 5 channels are not those of a picture"),
+        (gradient(6, "uchar", "cmyk", brightest=255), "Its 6 channels are not those of a picture"),
+        (gradient(1, "float", "b-w"), "It does not say which of its values are black and white"),
+        (gradient(1, "uint", "b-w", brightest=1e9), "It does not say which of its values are black and white"),
+        (gradient(3, "float", "scrgb", brightest=255), "Most of it is brighter than white"),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_words(ctx, content, said, params):
+    for target in ("jpeg", "png", "tiff"):
+        with pytest.raises(PermanentError, match=rf"^scan\.tif: {said}"):
+            process(ctx, {"scan.tif": content}, format=target, **params)
+
+
+def test_cmyk_with_transparency_is_a_picture(ctx):
+    assert made(ctx, process(ctx, {"a.tif": gradient(5, "uchar", "cmyk", brightest=200)}, format="png")).mode == "RGBA"
 
 
 def test_a_large_image_turned_and_made_smaller(ctx):

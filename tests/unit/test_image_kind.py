@@ -16,6 +16,7 @@ from tests.unit.images import (
     WHITE,
     corners,
     data,
+    gradient,
     looks_like,
     made,
     near,
@@ -272,6 +273,13 @@ def test_16_bits_are_kept_for_png_and_scaled_for_others(ctx):
     for params in ({}, {"profile": "keep"}, {"resize": "fit", "width": 20}):
         pixel = made(ctx, process(ctx, data(deep), format="jpeg", **params)).convert("L").getpixel((10, 10))
         assert abs(pixel - 128) < 5
+
+
+@pytest.mark.parametrize("params", [{}, {"resize": "fit", "width": 120}, {"profile": "keep"}])
+def test_floating_point_colours_from_0_to_1_are_shown_as_they_are(ctx, params):
+    image = made(ctx, process(ctx, {"a.tif": gradient(3, "float", "scrgb")}, format="jpeg", **params))
+    levels = [image.getpixel((image.width * share // 100, 50))[0] for share in (5, 22, 50, 99)]
+    assert near(levels, (63, 128, 188, 254), 5)  # light as it is measured, made brighter for the eye
 
 
 def test_transparent_becomes_white_in_jpeg_and_stays_in_webp(ctx):

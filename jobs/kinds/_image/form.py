@@ -7,9 +7,9 @@ from django import forms
 
 from jobs.core.fields import FileRef, TrialField, UploadField, size_in_words
 from jobs.kinds._image import names, sniff
+from jobs.kinds._image.limits import MAX_PIXELS
 from jobs.kinds._image.sizes import MAX_SIDE, MAX_SIZES, SizesField, sizes_of
 from jobs.kinds._image.sources import MAX_IMAGES
-from jobs.kinds._image.steps import MAX_PIXELS
 from jobs.kinds._zip.reading import MAX_FILE, MAX_UNPACKED
 
 MEGAPIXELS = MAX_PIXELS // 10**6

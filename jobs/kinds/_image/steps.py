@@ -10,11 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from jobs.kinds._image.limits import check_made, check_taken
 from jobs.kinds._image.sizes import Size
 from jobs.kinds._zip.reading import Unusable
 
-#: Pixels of an image, read or made. At four bytes each, what one job may hold in memory follows from it.
-MAX_PIXELS = 100_000_000
 _ENDLESS = 10_000_000  # libvips' largest coordinate, for a side that is not limited
 _EDGE = 0.15  # of a letter's height: distance of the watermark from the border
 _ACROSS = {"left": 0.0, "center": 0.5, "right": 1.0}
@@ -101,12 +100,7 @@ def read(work: Work) -> None:
 
     path = str(work.path)
     header = pyvips.Image.new_from_file(path, access="sequential")
-    pixels = header.width * header.height
-    if pixels > MAX_PIXELS:
-        raise Unusable(
-            f"It has {header.width:,} × {header.height:,} = {pixels / 1e6:,.0f} megapixels: "
-            f"at most {MAX_PIXELS // 10**6} are taken."
-        )
+    check_taken(header)
     if pages := _more_pages(header):
         work.notes.append(f"Only the first of {pages} frames was used.")
     if len(work.sizes) > 1:
@@ -114,7 +108,7 @@ def read(work: Work) -> None:
         return
     if work.shrinks_on_load:
         width, height, options = _box(work, swapped=work.turn % 180 == 90)
-        _check_size(*_outcome(*_sides_as_shown(header, work), work))
+        check_made(*_outcome(*_sides_as_shown(header, work), work))
         work.image = pyvips.Image.thumbnail(path, width, height=height, fail_on="error", **options)
         return
     upright = int(header.get("orientation")) in (1, 2) if "orientation" in header.get_fields() else True
@@ -167,7 +161,7 @@ def rotate(work: Work) -> None:
     else:
         image = image.flatten(background=_white(image)) if image.hasalpha() else image
         work.image = image.rotate(turn, background=_white(image))
-    _check_size(work.image.width, work.image.height)
+    check_made(work.image.width, work.image.height)
     # Computed here once: to shrink a slanted image strip by strip, libvips would compute most of it again and again.
     work.image = _held(work.image)
 
@@ -182,7 +176,7 @@ def resize(work: Work) -> None:
     """To the size asked for; `read` may have done it already."""
     if not work.shrinks_on_load:
         width, height, options = _box(work)
-        _check_size(*_outcome(work.image.width, work.image.height, work))
+        check_made(*_outcome(work.image.width, work.image.height, work))
         work.image = work.image.thumbnail_image(width, height=height, **options)
     if work.params["resize"] == "fit" and not work.params.get("enlarge"):
         made = (work.image.width, work.image.height)
@@ -328,13 +322,6 @@ def _sides_as_shown(header: Any, work: Work) -> tuple[int, int]:
     lies = "orientation" in header.get_fields() and int(header.get("orientation")) >= 5
     sides = (header.width, header.height)
     return sides[::-1] if lies != (work.turn % 180 == 90) else sides
-
-
-def _check_size(width: float, height: float) -> None:
-    if width * height > MAX_PIXELS:
-        raise Unusable(
-            f"The result would have {width * height / 1e6:,.0f} megapixels: at most {MAX_PIXELS // 10**6} are made."
-        )
 
 
 def _more_pages(image: Any) -> int:
