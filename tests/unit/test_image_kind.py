@@ -4,6 +4,7 @@ import struct
 from pathlib import Path
 
 import pytest
+import pyvips
 from PIL import Image, ImageCms
 
 from jobs.core.errors import PermanentError
@@ -273,6 +274,48 @@ def test_16_bits_are_kept_for_png_and_scaled_for_others(ctx):
     for params in ({}, {"profile": "keep"}, {"resize": "fit", "width": 20}):
         pixel = made(ctx, process(ctx, data(deep), format="jpeg", **params)).convert("L").getpixel((10, 10))
         assert abs(pixel - 128) < 5
+
+
+@pytest.mark.parametrize("target", ["png", "tiff"])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"resize": "fit", "width": 160},
+        {"resize": "fit", "width": 300, "height": 300},
+        {"resize": "fit", "width": 300, "enlarge": True},
+        {"resize": "fit", "height": 120, "rotate": 180, "flip": "vertical"},
+        {"resize": "fit", "width": 120, "rotate": 90},
+        {"resize": "fill", "width": 100, "height": 150},
+        {"resize": "fill", "width": 300, "height": 101},
+        {"resize": "exact", "width": 200, "height": 170},
+        {"resize": "fit", "width": 150, "crop_x": 9, "crop_y": 9, "crop_width": 200, "crop_height": 99},
+        {"resize": "fit", "sizes": "180, 150"},
+    ],
+)
+def test_16_bits_are_kept_where_the_size_changes(ctx, params, target):
+    spaces = [(1, "grey16"), (2, "grey16"), (3, "rgb16"), (4, "rgb16")]
+    deep = {f"{n}.png": gradient(n, "ushort", space, ".png", 65535) for n, space in spaces}
+    flat = {f"{n} flat.png": gradient(n, "uchar", space.replace("grey16", "b-w").replace("rgb16", "srgb"), ".png", 255)
+            for n, space in spaces}  # fmt: skip
+    images = process(ctx, deep, format=target, **params)["images"]
+    assert [(i["width"], i["height"]) for i in images] == [
+        (i["width"], i["height"]) for i in process(ctx, flat, format=target, **params)["images"]
+    ]
+    for image in images:
+        made = pyvips.Image.new_from_file(str(ctx.saved[image["name"]]))
+        assert (made.format, made.bands) == ("ushort", int(image["input"][0]))
+        assert made[0].max() > 40_000
+        for grid in (256, 257):  # as 8 bits are made 16
+            assert (made[0] % grid == 0).avg() < 25, "more than a tenth of the values have 8 bits"
+
+
+def test_16_bits_keep_hidden_colours_hidden_where_the_size_changes(ctx):
+    black = pyvips.Image.black(60, 60).cast("ushort").copy(interpretation="rgb16")
+    red, blue = black.new_from_image([65535, 0, 0, 0]), black.new_from_image([0, 0, 65535, 65535])
+    content = red.insert(blue.crop(0, 0, 30, 60), 0, 0).write_to_buffer(".png")
+    result = process(ctx, content, resize="exact", width=21, height=20)
+    red, _, blue, alpha = pyvips.Image.new_from_file(str(ctx.saved[result["images"][0]["name"]]))(10, 10)
+    assert red < 2000 and blue > 60_000 and 20_000 < alpha < 45_000
 
 
 @pytest.mark.parametrize("params", [{}, {"resize": "fit", "width": 120}, {"profile": "keep"}])

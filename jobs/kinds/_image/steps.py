@@ -39,6 +39,8 @@ class Work:
     notes: list[str] = field(default_factory=list)
     #: Whether it was decoded for several sizes: the image can be read in any order, and again.
     shared: bool = False
+    #: Whether it keeps 16 bits a channel. libvips' thumbnail would make 8 of them.
+    deep: bool = False
 
     @property
     def size(self) -> Size:
@@ -53,7 +55,8 @@ class Work:
     @property
     def only_shrinks(self) -> bool:
         """Whether nothing before resizing asks for the original's pixels."""
-        return bool(self.params.get("resize")) and not self.params.get("crop_width") and self.turn % 90 == 0
+        asks = self.deep or self.params.get("crop_width") or self.turn % 90
+        return bool(self.params.get("resize")) and not asks
 
     @property
     def shrinks_on_load(self) -> bool:
@@ -101,6 +104,7 @@ def read(work: Work) -> None:
     path = str(work.path)
     header = pyvips.Image.new_from_file(path, access="sequential")
     check_taken(header)
+    work.deep = header.format == "ushort" and work.target in DEEP
     if pages := _more_pages(header):
         work.notes.append(f"Only the first of {pages} frames was used.")
     if len(work.sizes) > 1:
@@ -175,13 +179,29 @@ def flip(work: Work) -> None:
 def resize(work: Work) -> None:
     """To the size asked for; `read` may have done it already."""
     if not work.shrinks_on_load:
-        width, height, options = _box(work)
         check_made(*_outcome(work.image.width, work.image.height, work))
-        work.image = work.image.thumbnail_image(width, height=height, **options)
+        work.image = _resized(work)
     if work.params["resize"] == "fit" and not work.params.get("enlarge"):
         made = (work.image.width, work.image.height)
         if made[0] < (work.size.width or 0) and made[1] < (work.size.height or _ENDLESS):
             work.notes.append(f"Smaller than asked for, and not enlarged: {made[0]} × {made[1]}.")
+
+
+def _resized(work: Work) -> Any:
+    image = work.image
+    if not work.deep:
+        width, height, options = _box(work)
+        return image.thumbnail_image(width, height=height, **options)
+    sides = _outcome(image.width, image.height, work)
+    across, down = sides[0] / image.width, sides[1] / image.height
+    fills = work.params["resize"] == "fill"
+    if fills:
+        across = down = max(across, down)
+    if image.hasalpha():  # so that the hidden colour of transparent pixels does not bleed
+        image = image.premultiply().resize(across, vscale=down).unpremultiply().cast(image.format)
+    else:
+        image = image.resize(across, vscale=down)
+    return image.smartcrop(*sides, interesting="centre") if fills else image
 
 
 def colours(work: Work) -> None:
