@@ -3,6 +3,7 @@
 import io
 import random
 import struct
+import unicodedata
 import zipfile
 import zlib
 
@@ -48,6 +49,16 @@ def packed(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -
         for name, content in members.items():
             archive.writestr(name, content)
     return file.getvalue()
+
+
+def packed_by_finder(members: dict[str, bytes]) -> bytes:
+    """As macOS packs: names in UTF-8, with accents apart from their letters, and without the flag that says so."""
+    names = [unicodedata.normalize("NFD", name).encode() for name in members]
+    stand_ins = [chr(ord("a") + at) * len(name) for at, name in enumerate(names)]
+    content = packed(dict(zip(stand_ins, members.values(), strict=True)))
+    for stand_in, name in zip(stand_ins, names, strict=True):
+        content = content.replace(stand_in.encode(), name)
+    return content
 
 
 def process(ctx: RecordingContext, files: dict[str, bytes] | bytes, **params) -> dict:

@@ -9,7 +9,20 @@ from PIL import Image
 
 from jobs.core.errors import Cancelled, PermanentError
 from tests.unit.contexts import RecordingContext
-from tests.unit.images import GREEN, RED, bomb, data, gradient, made, near, noise, packed, process, quarters
+from tests.unit.images import (
+    GREEN,
+    RED,
+    bomb,
+    data,
+    gradient,
+    made,
+    near,
+    noise,
+    packed,
+    packed_by_finder,
+    process,
+    quarters,
+)
 
 
 @pytest.fixture
@@ -150,6 +163,11 @@ def test_a_zip_with_folders_clutter_and_names_that_collide(ctx):
     assert near(made(ctx, result, 1).getpixel((5, 5)), GREEN, 12)
     assert [error["input"] for error in result["errors"]] == ["trip.zip: x.txt"]
     assert sorted(ctx.saved) == ["A-2.webp", "a.webp", "images.zip"]
+
+
+def test_a_zip_that_macos_packed(ctx):
+    result = process(ctx, {"trip.zip": packed_by_finder({"Süd/für.png": data(quarters())})}, format="webp")
+    assert [(image["input"], image["name"]) for image in result["images"]] == [("trip.zip: Süd/für.png", "für.webp")]
 
 
 def test_the_same_name_twice_in_a_zip(ctx):

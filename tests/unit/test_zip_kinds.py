@@ -1,5 +1,6 @@
 """Unpacking a zip, and packing files into one: what comes out, what is left out, what is refused."""
 
+import io
 import random
 import stat
 import zipfile
@@ -18,7 +19,7 @@ from jobs.kinds._zip import reading
 from jobs.kinds.pack import Pack
 from jobs.kinds.unpack import Unpack
 from tests.unit.contexts import RecordingContext
-from tests.unit.images import packed
+from tests.unit.images import packed, packed_by_finder
 
 
 @pytest.fixture
@@ -62,6 +63,21 @@ def test_names_that_come_twice_are_numbered(ctx):
 def test_what_systems_leave_in_zips_is_passed_over(ctx):
     result = unpack(ctx, packed({"a.jpg": b"1", "__MACOSX/._a.jpg": b"x", ".DS_Store": b"x", "d/Thumbs.db": b"x"}))
     assert list(ctx.saved) == ["a.jpg"] and result["left_out_in_all"] == 0
+
+
+def test_names_are_read_as_macos_writes_them(ctx):
+    members = {"Ausflüge/für dich.jpg": b"1", "__MACOSX/Ausflüge/._für dich.jpg": b"x", "写真.png": b"2", "a.txt": b"3"}
+    content = packed_by_finder(members)
+    assert zipfile.ZipFile(io.BytesIO(content)).infolist()[0].flag_bits & 0x800 == 0
+    unpack(ctx, content, "für*, 写真.png")
+    assert {name: path.read_bytes() for name, path in ctx.saved.items()} == {"für dich.jpg": b"1", "写真.png": b"2"}
+    assert ctx.reports[0] == (0, 2, "Ausflüge/für dich.jpg")
+
+
+def test_names_that_are_no_utf_8_are_those_of_old_windows(ctx):
+    content = packed({"fXr.jpg": b"1", "Gr\N{LATIN SMALL LETTER SHARP S}.txt": b"2"}).replace(b"fXr", b"f\x81r")
+    unpack(ctx, content)
+    assert list(ctx.saved) == ["für.jpg", "Grß.txt"]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +138,7 @@ UNUSABLE = [
     (packed({"/etc/passwd": b"x"}), "points outside of the zip"),
     (packed({"..\\win.ini": b"x"}), "points outside of the zip"),
     (packed({"C:\\win.ini": b"x"}), "points outside of the zip"),
+    (packed_by_finder({"ü/../../etc/passwd": b"x"}), "points outside of the zip"),
     (encrypted(), "'a.txt' is encrypted: zip it without a password"),
     (packed({"a.txt": bytes(30 * 1024**2)}), "at most 100 times is taken"),
     (packed({f"{n:0200}": b"" for n in range(6000)}), "list of files is too long"),

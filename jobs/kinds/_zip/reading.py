@@ -1,10 +1,11 @@
 """Reading a zip, and refusing one that no honest program has packed."""
 
 import lzma
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
@@ -18,6 +19,8 @@ MAX_RATIO = 100
 RATIO_FROM = 10 * MB
 #: zipfile reads a zip's whole list of members at once: about 10,000 of them fit into this.
 _MAX_DIRECTORY = 1 * MB
+#: The flag of a member whose name is in UTF-8.
+_UTF_8 = 0x800
 
 _CLUTTER = {".ds_store", "thumbs.db", "desktop.ini"}
 
@@ -31,8 +34,19 @@ def opened(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     """A zip whose list of members can be read; members themselves are read within `reads`. Raises Unusable."""
     with reads():
         archive = zipfile.ZipFile(cast(IO[bytes], _SmallReads(file)))
+    for info in archive.infolist():
+        info.filename = _name(info)
     with archive:
         yield archive
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """A member's name. macOS writes UTF-8 without the flag that says so, and letters apart from their accents."""
+    name = info.filename
+    if not info.flag_bits & _UTF_8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode()  # cp437 is what zipfile took it for
+    return unicodedata.normalize("NFC", name)
 
 
 @contextmanager
