@@ -2,9 +2,12 @@ import socket
 import threading
 import time
 
+import pytest
+from django.test import Client
+
 from jobs.web.live import bridge
 from jobs.web.live.bridge import Bridge
-from tests.unit.edge_serving import serving, until
+from tests.unit.edge_serving import person, serving, until
 
 SIZE = 3 * 1024 * 1024
 
@@ -15,9 +18,10 @@ def echo(environ, start_response):
     return [body]
 
 
-def test_a_body_arrives_whole_with_its_length_however_it_is_sent():
+def test_a_body_arrives_whole_with_its_length_however_it_is_sent(transactional_db):
     sent = bytes(range(256)) * (SIZE // 256)
-    with serving(echo) as served, served.client() as client:
+    _, token = person("alice")
+    with serving(echo) as served, served.client(token) as client:
         known = client.post("/a", content=sent)
         chunked = client.post("/a", content=(sent[start : start + 100_000] for start in range(0, SIZE, 100_000)))
         empty = client.post("/a")
@@ -191,3 +195,50 @@ def test_a_body_for_the_api_is_taken_of_nobody_unknown():
             b"Content-Length: 1000000000\r\n\r\n"
         )
         assert connection.recv(65536).startswith(b"HTTP/1.1 401")
+
+
+FORM = b"Content-Type: multipart/form-data; boundary=x\r\n"
+HUGE = b"Content-Length: 1000000000\r\n"
+
+
+@pytest.mark.parametrize("line", [b"POST /login", b"POST /new/email", b"PUT /nothing/here", b"GET /api/v1/docs"])
+def test_files_are_taken_of_nobody_unknown_at_any_address(line):
+    with serving(echo) as served, socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+        connection.sendall(line + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n" + FORM + HUGE + b"\r\nthe first bytes")
+        answer = connection.recv(65536)
+        while b"}" not in answer:
+            answer += connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"at most 1.0 MB are taken of somebody who is not logged in" in answer
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"])
+def test_what_somebody_unknown_sends_never_goes_to_disk(kind, monkeypatch):
+    rolled = []
+    monkeypatch.setattr(bridge.SpooledTemporaryFile, "rollover", lambda self: rolled.append(self))
+    with serving(echo) as served, served.client(**{"Content-Type": kind}) as client:
+        fits = client.post("/login", content=(b"x" * 65536 for _ in range(16)))
+        longer = client.post("/login", content=(b"x" * 65536 for _ in range(17)))
+    assert (fits.status_code, len(fits.content)) == (200, 1024 * 1024)
+    assert longer.status_code == 413
+    assert not rolled
+
+
+def test_files_are_taken_of_those_who_are_logged_in(transactional_db):
+    user, token = person("alice")
+    browser = Client()
+    browser.force_login(user)
+    cookie = f"sessionid={browser.cookies['sessionid'].value}"
+    with serving(echo) as served, served.client(Cookie=cookie) as page, served.client(token) as program:
+        for client in (page, program):
+            answer = client.post("/new/image", files={"images": b"x" * SIZE})
+            assert answer.status_code == 200 and len(answer.content) > SIZE
+
+
+def test_somebody_unknown_can_log_in(transactional_db):
+    person("alice")
+    with serving() as served, served.client() as client:
+        client.get("/login")
+        fields = {"username": "alice", "password": "a long secret", "csrfmiddlewaretoken": client.cookies["csrftoken"]}
+        answer = client.post("/login", data=fields)
+    assert answer.status_code == 302 and client.cookies["sessionid"]

@@ -25,6 +25,8 @@ _IN_MEMORY = 1024 * 1024
 #: [bytes] of the largest body taken with files; of one without, which nothing here has use for beyond that.
 BODY_LIMIT = 2 * 1024**3
 PLAIN_LIMIT = MAX_BODY
+#: [bytes] of the largest body taken of somebody unknown, who has a form to log in with: none of it goes to disk.
+UNKNOWN_LIMIT = _IN_MEMORY
 #: [bytes] of a file sent at a time.
 _FILE_CHUNK = 256 * 1024
 #: [s] for which a client may take nothing of an answer that is being made, before it is given up.
@@ -36,7 +38,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class _TooLarge(Exception):
-    """The body is longer than the limit [bytes], its argument."""
+    """The body is longer than the limit."""
 
 
 class _Gone(Exception):
@@ -63,13 +65,16 @@ class Bridge:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="django")
         self._files = ThreadPoolExecutor(2, thread_name_prefix="files")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """Answers the request; returns the status that was sent."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, is_known: bool = True) -> int:
+        """Answers the request; returns the status that was sent. is_known: whoever sends it may send files."""
+        headers = dict(scope["headers"])
+        limit = self._limit(headers, is_known)
         with SpooledTemporaryFile(max_size=_IN_MEMORY) as body:
             try:
-                length = await self._read(scope, receive, body)
-            except _TooLarge as error:
-                return await self._refuse(error.args[0], receive, send)
+                length = await self._read(headers, receive, body, limit)
+            except _TooLarge:
+                whose = "" if is_known else " of somebody who is not logged in"
+                return await self._refuse(f"at most {size_in_words(limit)} are taken{whose}", receive, send)
             except _Gone:
                 return 499
             answer = _Answer(asyncio.get_running_loop(), send)
@@ -92,14 +97,18 @@ class Bridge:
     async def _run(self, threads: ThreadPoolExecutor, function: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
 
-    async def _read(self, scope: Scope, receive: Receive, body: IO[bytes]) -> int:
-        """Take the body in; returns its length [bytes]."""
-        headers = dict(scope["headers"])
+    def _limit(self, headers: dict[bytes, bytes], is_known: bool) -> int:
+        """[bytes] of the longest body that is taken."""
+        if not is_known:
+            return min(self.body_limit, UNKNOWN_LIMIT)
         has_files = headers.get(b"content-type", b"").lower().startswith(b"multipart/")
-        limit = self.body_limit if has_files else min(self.body_limit, PLAIN_LIMIT)
+        return self.body_limit if has_files else min(self.body_limit, PLAIN_LIMIT)
+
+    async def _read(self, headers: dict[bytes, bytes], receive: Receive, body: IO[bytes], limit: int) -> int:
+        """Take the body in; returns its length [bytes]."""
         announced = headers.get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > limit:
-            raise _TooLarge(limit)
+            raise _TooLarge
         length, waiting = 0, bytearray()
         while True:
             message = await receive()
@@ -108,7 +117,7 @@ class Bridge:
             waiting += message.get("body", b"")
             more = message.get("more_body", False)
             if length + len(waiting) > limit:
-                raise _TooLarge(limit)
+                raise _TooLarge
             if len(waiting) > _IN_MEMORY or (not more and length):
                 # Disks can be slow, and the loop serves everybody: what goes to disk goes by a thread.
                 await self._run(self._files, body.write, bytes(waiting))
@@ -122,7 +131,7 @@ class Bridge:
         body.seek(0)
         return length
 
-    async def _refuse(self, limit: int, receive: Receive, send: Send) -> int:
+    async def _refuse(self, why: str, receive: Receive, send: Send) -> int:
         """Answer 413 before the body has been read, then read on a little: most clients look up only then."""
 
         async def hold_back_end(message: Any) -> None:
@@ -130,7 +139,7 @@ class Bridge:
                 message = {**message, "more_body": True}
             await send(message)
 
-        reason = Problem(413, f"The request is too large: at most {size_in_words(limit)} are taken.")
+        reason = Problem(413, f"The request is too large: {why}.")
         status = await refuse(hold_back_end, reason, [(b"connection", b"close")])
         try:
             async with asyncio.timeout(_LINGER):

@@ -17,7 +17,7 @@ from jobs.core import heap
 from jobs.web.api.problem import Problem
 from jobs.web.live import sse
 from jobs.web.live.access import NOT_SIGNED_IN, Access, Who, access, listen
-from jobs.web.live.bridge import Bridge
+from jobs.web.live.bridge import UNKNOWN_LIMIT, Bridge
 from jobs.web.live.health import Health
 from jobs.web.live.http import Receive, Scope, Send, is_local, is_our_host, refuse, respond
 from jobs.web.live.metrics import CONTENT_TYPE, Metrics
@@ -122,7 +122,7 @@ class Edge:
             return "submit", self._submit
         elif scope["path"].startswith("/api/"):
             return "django", self._with_body
-        return "django", self.django
+        return "django", self._page
 
     async def _submit(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
@@ -137,6 +137,12 @@ class Edge:
         if await self.access.who(dict(scope["headers"])) is None:
             return await refuse(send, NOT_SIGNED_IN)
         return await self.django(scope, receive, send)
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Nobody unknown gets more taken in than a form to log in with. Who asks is asked only where that matters."""
+        headers = dict(scope["headers"])
+        is_known = not _may_be_long(headers) or await self.access.who(headers) is not None
+        return await self.django(scope, receive, send, is_known)
 
     async def _job(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
@@ -188,6 +194,12 @@ _OPERATORS_ONLY = Problem(
     "Send the token of an operator: Authorization: Bearer TOKEN.",
     headers={"WWW-Authenticate": 'Bearer realm="jobsite"'},
 )
+
+
+def _may_be_long(headers: dict[bytes, bytes]) -> bool:
+    """Whether a body of that request may be longer than what is taken of somebody unknown."""
+    length = headers.get(b"content-length", b"0")
+    return b"transfer-encoding" in headers or not length.isdigit() or int(length) > UNKNOWN_LIMIT
 
 
 def _client(socket_timeout: float | None) -> "Redis":
