@@ -1,6 +1,7 @@
 """Submitting, following and steering jobs over REST."""
 
 import json
+import time
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -103,6 +104,14 @@ def test_malformed_json(program, raw, status, says):
     response = program.request("POST", "jobs", raw)
     assert response.status_code == status
     assert says in response.json()["detail"]
+
+
+def test_a_key_that_comes_twice_is_found_as_fast_among_many(program):
+    keys = b", ".join(b'"%d": 0' % number for number in range(100_000))
+    started = time.monotonic()
+    response = program.request("POST", "jobs", b"{%s, %s}" % (keys, b'"99999": 0'))
+    assert "'99999' comes twice" in response.json()["detail"]
+    assert time.monotonic() - started < 10
 
 
 def test_wrong_type_and_size(program):

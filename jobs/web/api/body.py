@@ -1,6 +1,7 @@
 """Reading what was sent: JSON or multipart, into the fields that the call declares."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -120,8 +121,7 @@ def _finite(text: str) -> float:
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
         raise Problem(400, f"The key {twice[:80]!r} comes twice in one JSON object.")
     return found
 
