@@ -1,6 +1,9 @@
 """What can be wrong with a request, told so that the one who asked can put it right."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+#: Unknown names that are told one by one.
+_MOST_UNKNOWN = 50
 
 
 class Refused(Exception):
@@ -9,6 +12,14 @@ class Refused(Exception):
     def __init__(self, errors: Mapping[str, list[str]]):
         self.errors = dict(errors)
         super().__init__("; ".join(f"{field}: {' '.join(texts)}" for field, texts in self.errors.items()))
+
+
+def unknown(names: Sequence[str], text: str) -> dict[str, list[str]]:
+    """{name: [text]} for names that are not known; of very many the first, the last of which says how many follow."""
+    errors = {name[:100]: [text] for name in names[:_MOST_UNKNOWN]}
+    if len(names) > _MOST_UNKNOWN:
+        errors[names[_MOST_UNKNOWN - 1][:100]].append(f"Further unknown names: {len(names) - _MOST_UNKNOWN:,}.")
+    return errors
 
 
 class Conflict(Exception):

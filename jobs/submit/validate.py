@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 
 from jobs.core.access import may_see
-from jobs.core.errors import Refused
+from jobs.core.errors import Refused, unknown
 from jobs.core.fields import FileRef, SecretField, UploadField
 from jobs.core.kind import Kind
 from jobs.core.plain import plain
@@ -70,9 +70,8 @@ def check_names(kind: type[Kind], params: Mapping[str, Any]) -> None:
 
 
 def _check_names(kind: type[Kind], form: forms.Form, params: Mapping[str, Any]) -> None:
-    if unknown := sorted(set(params) - set(form.fields)):
-        known = ", ".join(form.fields)
-        raise Refused({name: [f"Unknown parameter. {kind.label} takes: {known}."] for name in unknown})
+    if names := [name for name in params if name not in form.fields]:
+        raise Refused(unknown(names, f"Unknown parameter. {kind.label} takes: {', '.join(form.fields)}."))
 
 
 def _add_value(data: "MultiValueDict[str, Any]", name: str, field: forms.Field, value: Any) -> None:

@@ -114,6 +114,17 @@ def test_a_key_that_comes_twice_is_found_as_fast_among_many(program):
     assert time.monotonic() - started < 10
 
 
+def test_of_many_unknown_names_some_are_told_and_how_many_more(program):
+    many = {f"x{number}": 0 for number in range(1_000)}
+    for body, name in ((many, "x%d"), ({"kind": KIND, "params": {**VALID, **many}}, "params.x%d")):
+        errors = {field: texts for field, texts in errors_of(program.post("jobs", body)).items() if "x" in field}
+        assert list(errors) == [name % number for number in range(50)]
+        assert errors[name % 48][0].startswith("Unknown") and len(errors[name % 48]) == 1
+        assert errors[name % 49][1:] == ["Further unknown names: 950."]
+    long = errors_of(program.post("jobs", {"kind": KIND, "params": {**VALID, "y" * 10_000: 0}}))
+    assert list(long) == ["params." + "y" * 100]
+
+
 def test_wrong_type_and_size(program):
     assert program.request("POST", "jobs", "kind=x", "text/plain").status_code == 415
     assert program.request("POST", "jobs/bulk", "--x--", "multipart/form-data; boundary=x").status_code == 415

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from jobs.core.errors import unknown
 from jobs.core.moment import moment
 
 _WORDS = {
@@ -17,11 +18,9 @@ _TYPES: dict[str, Any] = {"string": str, "object": dict, "array": list, "boolean
 def check_object(values: dict[str, Any], schema: dict[str, Any]) -> dict[str, list[str]]:
     """{field: [texts]} of what is unknown, missing or wrong; replaces date-times by datetime objects."""
     known = schema["properties"]
-    errors = {}
-    for name in values:
-        if name not in known:
-            hint = ' Parameters of the kind go into "params".' if "params" in known else ""
-            errors[name[:100]] = [f"Unknown field. This call takes: {', '.join(known) or 'none'}.{hint}"]
+    hint = ' Parameters of the kind go into "params".' if "params" in known else ""
+    text = f"Unknown field. This call takes: {', '.join(known) or 'none'}.{hint}"
+    errors = unknown([name for name in values if name not in known], text)
     for name in schema.get("required", []):
         if values.get(name) is None:
             errors[name] = ["This field is required."]
