@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 #: [s] after which dispatch looks at an accepted job that no QUEUED event has confirmed.
 UNCONFIRMED_AFTER = 5.0
 MAX_BULK = 10_000
+#: Errors told of a bulk submission.
+_MOST_ERRORS = 200
 
 
 def submit(
@@ -116,6 +118,8 @@ def submit_many(
     drafts: list[Draft] = []
     now = timezone.now()  # of all of them: each column's value is made ready for SQL once
     for index, params in enumerate(items):
+        if len(errors) >= _MOST_ERRORS:
+            break
         key = keys[index] if keys else None
         if key in earlier:
             continue
@@ -127,7 +131,7 @@ def submit_many(
         except Refused as refused:
             errors.update({f"items[{index}].{field}": texts for field, texts in refused.errors.items()})
     if errors:
-        raise Refused(dict(list(errors.items())[:200]))
+        raise Refused(dict(list(errors.items())[:_MOST_ERRORS]))
     rows = [draft.job for draft in drafts]
     if not rows:
         return [earlier[key] for key in keys]

@@ -10,7 +10,7 @@ from jobs.browse.detail import audit_of
 from jobs.core.states import State
 from jobs.models import Artifact, Attempt, Job, LogLine
 from tests.unit.api_client import Program, check_problem, make_user
-from tests.unit.api_kinds import VALID
+from tests.unit.api_kinds import VALID, EveryField
 from tests.unit.job_rows import make_job, run_hash
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -123,6 +123,15 @@ def test_of_many_unknown_names_some_are_told_and_how_many_more(program):
         assert errors[name % 49][1:] == ["Further unknown names: 950."]
     long = errors_of(program.post("jobs", {"kind": KIND, "params": {**VALID, "y" * 10_000: 0}}))
     assert list(long) == ["params." + "y" * 100]
+
+
+def test_a_bulk_submission_is_looked_through_until_enough_is_wrong(program, monkeypatch):
+    looked = []
+    monkeypatch.setattr(EveryField.Form, "clean", lambda form: looked.append(form))
+    items = [{"text": "hello", "width": 0, "mode": "stretch"}] * 1_000
+    errors = errors_of(program.post("jobs/bulk", {"kind": KIND, "items": items}))
+    assert len(errors) == 200 and "items[99].mode" in errors
+    assert len(looked) == 100
 
 
 def test_wrong_type_and_size(program):
