@@ -85,11 +85,19 @@ def _add_value(data: "MultiValueDict[str, Any]", name: str, field: forms.Field, 
     elif isinstance(field, forms.JSONField):
         data[name] = value if isinstance(value, str) else json.dumps(value)
     elif isinstance(field, SecretField) and isinstance(value, str) and value.startswith("encrypted:"):
-        data[name] = decrypt(value)
+        data[name] = _clear(name, value)
     elif isinstance(field, SecretField) and value == MASK:
         raise Refused({name: ["The stored secret cannot be read back: give it again."]})
     else:
         data[name] = _text(value)
+
+
+def _clear(name: str, secret: str) -> str:
+    try:
+        return decrypt(secret)
+    except ValueError as error:
+        hint = "What begins with “encrypted:” is taken for a stored one."
+        raise Refused({name: [f"The stored secret cannot be read: give it again. {hint}"]}) from error
 
 
 def _text(value: Any) -> str:

@@ -5,10 +5,14 @@ import time
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import QueryDict
 
+from jobs import submit as door
 from jobs.browse.detail import audit_of
+from jobs.core.redaction import decrypt
 from jobs.core.states import State
 from jobs.models import Artifact, Attempt, Job, LogLine
+from jobs.web.pages.bulk import carry_out
 from tests.unit.api_client import Program, check_problem, make_user
 from tests.unit.api_kinds import VALID, EveryField
 from tests.unit.job_rows import make_job, run_hash
@@ -132,6 +136,29 @@ def test_a_bulk_submission_is_looked_through_until_enough_is_wrong(program, monk
     errors = errors_of(program.post("jobs/bulk", {"kind": KIND, "items": items}))
     assert len(errors) == 200 and "items[99].mode" in errors
     assert len(looked) == 100
+
+
+def test_a_secret_that_looks_stored_and_cannot_be_read_is_refused_by_its_name(program):
+    secret = {**VALID, "password": "encrypted:x"}
+    for path, body in (("jobs", {"params": secret}), ("jobs/bulk", {"items": [secret]})):
+        [(field, texts)] = errors_of(program.post(path, {"kind": KIND, **body})).items()
+        assert field in ("params.password", "items[0].password")
+        assert texts[0].startswith("The stored secret cannot be read: give it again.") and "“encrypted:”" in texts[0]
+
+
+def test_a_rerun_asks_for_the_secret_again_once_secret_key_has_changed(program, settings):
+    job = Job.objects.get(id=submit(program, password="hunter2").json()["id"])
+    settings.SECRET_KEY = "another key"
+    assert set(errors_of(program.post(f"jobs/{job.id}/rerun"))) == {"params.password"}
+    assert program.post(f"jobs/{job.id}/rerun", {"params": {"password": "hunter3"}}).status_code == 202
+    job.state = State.FAILURE
+    assert "give it again" in carry_out("rerun", job, program.user)[1]
+
+
+def test_a_secret_typed_into_a_page_may_look_like_a_stored_one(program):
+    job = door.submit(KIND, QueryDict("text=hello&width=1&mode=fit&angle=0&password=encrypted:x"), user=program.user)
+    again = door.rerun(job, program.user)
+    assert decrypt(job.params["password"]) == decrypt(again.params["password"]) == "encrypted:x"
 
 
 def test_wrong_type_and_size(program):

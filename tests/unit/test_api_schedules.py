@@ -217,6 +217,15 @@ def test_secrets_and_files(program):
     assert set(patch(program, shown["id"], {"params": {"files": ["nosuch"]}}).json()["errors"]) == {"params.files"}
 
 
+def test_a_changed_secret_key_asks_for_the_secret_again(program, settings):
+    shown = made(program, kind="test-every", params={**VALID, "password": "hunter2"})
+    settings.SECRET_KEY = "another key"
+    refused = patch(program, shown["id"], {"params": {"text": "other"}})
+    assert refused.status_code == 422 and set(refused.json()["errors"]) == {"params.password"}
+    assert patch(program, shown["id"], {"params": {"password": "hunter3"}}).status_code == 200
+    assert program.post(f"schedules/{shown['id']}/run").status_code == 202
+
+
 def test_running_what_is_no_longer_valid_is_refused(program):
     shown = made(program)
     PeriodicTask.objects.update(kwargs='{"x": "seven"}')
