@@ -1,10 +1,16 @@
+import io
 import socket
 import threading
 import time
+import zipfile
 
+import httpx
 import pytest
+from django.core.files.base import ContentFile
+from django.core.signals import request_finished
 from django.test import Client
 
+from jobs.models import Artifact, Job
 from jobs.web.live import bridge
 from jobs.web.live.bridge import Bridge
 from tests.unit.edge_serving import person, serving, until
@@ -16,6 +22,12 @@ def echo(environ, start_response):
     body = environ["wsgi.input"].read()
     start_response("200 OK", [("X-Length", environ["CONTENT_LENGTH"]), ("X-Path", environ["PATH_INFO"])])
     return [body]
+
+
+def cookie_of(user):
+    browser = Client()
+    browser.force_login(user)
+    return f"sessionid={browser.cookies['sessionid'].value}"
 
 
 def test_a_body_arrives_whole_with_its_length_however_it_is_sent(transactional_db):
@@ -133,6 +145,82 @@ def test_slow_downloads_of_files_hold_no_thread(tmp_path):
         until(lambda: len(closed) == 8)
 
 
+def ask_and_read_no_more(served, count, path, cookie=""):
+    """Connections that have taken the first bytes of an answer."""
+    slow = []
+    for _ in range(count):
+        connection = socket.create_connection(("127.0.0.1", served.port), timeout=10)
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookie}\r\n\r\n".encode())
+        slow.append(connection)
+        assert connection.recv(12) == b"HTTP/1.1 200"
+    return slow
+
+
+def test_slow_downloads_of_zips_hold_no_thread(transactional_db, storage):
+    user, _ = person("alice")
+    job = Job.objects.create(kind="email", title="Photos", owner=user, queue="io", state="SUCCESS")
+    content = b"0123456789" * 2_000_000
+    path = Artifact.storage().save("large", ContentFile(content))
+    Artifact.objects.create(job=job, owner=user, name="large.txt", size=len(content), path=path, attempt=1)
+    cookie, address, ended = cookie_of(user), f"/jobs/{job.id}/outputs.zip", []
+    request_finished.connect(note := lambda **_: ended.append(threading.current_thread().name))
+    with serving(threads=2) as served, served.client(Cookie=cookie) as client:
+        slow = ask_and_read_no_more(served, 9, address, cookie)
+        assert client.get("/jobs").status_code == 200
+        with zipfile.ZipFile(io.BytesIO(client.get(address).content)) as archive:
+            assert archive.read("large.txt") == content
+        until(lambda: len([name for name in ended if "maker" in name]) == 1)
+        for connection in slow:
+            connection.close()
+        until(lambda: len([name for name in ended if "maker" in name]) == 10)
+    assert request_finished.disconnect(note)
+
+
+def test_a_made_up_answer_is_made_and_ended_in_one_thread_whose_connections_are_its_own():
+    threads = []
+
+    class Answer:
+        streaming = True
+
+        def __iter__(self):
+            for number in range(50):
+                threads.append(threading.current_thread())
+                yield b"%d " % number
+
+        def close(self):
+            threads.append(threading.current_thread())
+
+    def produce(environ, start_response):
+        start_response("200 OK", [])
+        return Answer()
+
+    with serving(produce) as served, served.client() as client:
+        assert client.get("/").text.split() == [str(number) for number in range(50)]
+        until(lambda: len(threads) == 51)
+        assert len(set(threads)) == 1
+        assert client.get("/").text and len(set(threads)) == 2
+
+
+def test_a_made_up_answer_that_fails_on_the_way_is_cut_off_and_closed(caplog):
+    closed = threading.Event()
+
+    def produce(environ, start_response):
+        start_response("200 OK", [])
+        try:
+            yield b"so far "
+            if environ["PATH_INFO"] == "/broken":
+                raise RuntimeError("broken")
+            yield b"so good"
+        finally:
+            closed.set()
+
+    with serving(produce) as served, served.client() as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get("/broken")
+        assert closed.wait(10)
+        assert client.get("/whole").text == "so far so good"
+
+
 def test_a_made_up_answer_waits_for_its_reader_and_stops_when_the_reader_goes():
     made, closed = [], threading.Event()
 
@@ -226,10 +314,7 @@ def test_what_somebody_unknown_sends_never_goes_to_disk(kind, monkeypatch):
 
 def test_files_are_taken_of_those_who_are_logged_in(transactional_db):
     user, token = person("alice")
-    browser = Client()
-    browser.force_login(user)
-    cookie = f"sessionid={browser.cookies['sessionid'].value}"
-    with serving(echo) as served, served.client(Cookie=cookie) as page, served.client(token) as program:
+    with serving(echo) as served, served.client(Cookie=cookie_of(user)) as page, served.client(token) as program:
         for client in (page, program):
             answer = client.post("/new/image", files={"images": b"x" * SIZE})
             assert answer.status_code == 200 and len(answer.content) > SIZE

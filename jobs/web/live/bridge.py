@@ -1,11 +1,12 @@
 """Django behind the edge: its WSGI handler in a fixed pool of threads, each with a persistent SQL connection.
 
-Why not a2wsgi: it gives a thread to a request from its first byte, so that eight slow uploads stop the site, and it
-takes a broken-off upload for a whole one. Here a thread works only once the
-body has arrived, and files leave without one.
+Why not a2wsgi: it gives a thread to a request from its first byte to its last, so that eight slow uploads or downloads
+stop the site, and it takes a broken-off upload for a whole one. Here a thread works only once the body has arrived, and
+while a piece of the answer is made, not while it is sent.
 """
 
 import asyncio
+import itertools
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +30,8 @@ PLAIN_LIMIT = MAX_BODY
 UNKNOWN_LIMIT = _IN_MEMORY
 #: [bytes] of a file sent at a time.
 _FILE_CHUNK = 256 * 1024
+#: Threads that make long answers piece by piece.
+_MAKERS = 4
 #: [s] for which a client may take nothing of an answer that is being made, before it is given up.
 _STALLED = 60.0
 #: [s] for which a refused body is still read and forgotten, so that the client comes to read why.
@@ -57,13 +60,19 @@ class FileToSend:
 
 
 class Bridge:
-    """An ASGI application that runs a WSGI one. `threads` carry pages, two more carry files and long bodies."""
+    """An ASGI application that runs a WSGI one.
+
+    `threads` carry pages, two more carry files and long bodies, others the making of long answers.
+    """
 
     def __init__(self, application: Application, threads: int = 8, body_limit: int = BODY_LIMIT):
         self.application = application
         self.body_limit = body_limit
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="django")
         self._files = ThreadPoolExecutor(2, thread_name_prefix="files")
+        # Each answer stays with one of them: connections to SQL belong to threads.
+        self._makers = [ThreadPoolExecutor(1, thread_name_prefix="maker") for _ in range(_MAKERS)]
+        self._next_maker = itertools.cycle(self._makers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, is_known: bool = True) -> int:
         """Answers the request; returns the status that was sent. is_known: whoever sends it may send files."""
@@ -77,13 +86,13 @@ class Bridge:
                 return await self._refuse(f"at most {size_in_words(limit)} are taken{whose}", receive, send)
             except _Gone:
                 return 499
-            answer = _Answer(asyncio.get_running_loop(), send)
+            answer = _Answer(send)
             gone = asyncio.create_task(until_disconnect(receive))
             gone.add_done_callback(answer.client_left)
             try:
                 await self._run(self._threads, self._respond, environ_of(scope, body, length), answer)
-                if answer.file is not None:
-                    await self._send_file(answer, answer.file, with_body=scope["method"] != "HEAD")
+                if answer.pieces is not None:
+                    await self._send_pieces(answer, answer.pieces, with_body=scope["method"] != "HEAD")
                 elif not answer.gone:
                     await answer.send_rest()
             finally:
@@ -91,8 +100,8 @@ class Bridge:
             return answer.status
 
     def close(self) -> None:
-        self._threads.shutdown(wait=True)
-        self._files.shutdown(wait=True)
+        for threads in (self._threads, self._files, *self._makers):
+            threads.shutdown(wait=True)
 
     async def _run(self, threads: ThreadPoolExecutor, function: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
@@ -149,41 +158,41 @@ class Bridge:
         return status
 
     def _respond(self, environ: dict[str, Any], answer: "_Answer") -> None:
-        """In a thread of the pool: run the application, and send what it makes piece by piece."""
+        """In a thread of the pool: run the application. What is to be sent piece by piece is not yet looked at."""
         result = self.application(environ, answer.start_response)
-        if isinstance(result, FileToSend):
-            answer.file = result
+        if getattr(result, "streaming", True):
+            answer.pieces = result
             return
         try:
-            if getattr(result, "streaming", True):
-                for chunk in result:
-                    if not answer.send_from_thread(chunk):
-                        break
-            else:
-                answer.rest = b"".join(result)
+            answer.rest = b"".join(result)
         finally:
             # Ends the request for Django, in the thread whose connection it used.
             getattr(result, "close", lambda: None)()
 
-    async def _send_file(self, answer: "_Answer", file: FileToSend, with_body: bool) -> None:
+    async def _send_pieces(self, answer: "_Answer", pieces: Iterable[bytes], with_body: bool) -> None:
+        """A thread makes a piece, the loop sends it, and so on: a slow client holds no thread."""
+        is_file = isinstance(pieces, FileToSend)
+        threads, patience = (self._files, None) if is_file else (next(self._next_maker), _STALLED)
         try:
-            while with_body and not answer.gone and (chunk := await self._run(self._files, file.read, _FILE_CHUNK)):
-                await answer.send_body(chunk)
+            left = await self._run(threads, iter, pieces)
+            while with_body and not answer.gone and (piece := await self._run(threads, next, left, None)) is not None:
+                await answer.send_piece(piece, patience)
             if not answer.gone:
                 await answer.send_rest()
         finally:
-            await self._run(self._files, file.close)
+            # Ends the request for Django; in the thread that may still be making a piece, where this was cancelled.
+            await self._run(threads, getattr(pieces, "close", lambda: None))
 
 
 class _Answer:
     """One answer on its way: started by the application in a thread, sent by the loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send):
-        self.loop, self._send = loop, send
+    def __init__(self, send: Send):
+        self._send = send
         self.status = 500
         self.headers: list[tuple[bytes, bytes]] = []
-        self.file: FileToSend | None = None
-        #: What is still to be sent once the application has returned.
+        #: What is made while it is sent; else `rest` is all.
+        self.pieces: Iterable[bytes] | None = None
         self.rest = b""
         self.gone = False
         self._begun = False
@@ -191,27 +200,20 @@ class _Answer:
     def client_left(self, _: Any) -> None:
         self.gone = True
 
-    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[..., Any]:
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+        """PEP 3333's, without the `write` that nothing here calls."""
         self.status = int(status.split(" ", 1)[0])
         self.headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        return self.send_from_thread
 
-    def send_from_thread(self, chunk: bytes) -> bool:
-        """Send a piece and wait until the client takes it; False once there is nobody to send to."""
-        if self.gone:
-            return False
-        sent = asyncio.run_coroutine_threadsafe(self.send_body(chunk), self.loop)
+    async def send_piece(self, piece: bytes, patience: float | None) -> None:
+        """Send a piece and wait until the client takes it, for `patience` [s]."""
         try:
-            sent.result(_STALLED)
+            async with asyncio.timeout(patience):
+                await self._begin()
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError:
-            sent.cancel()
             self.gone = True
-            logger.info("A client took nothing for %.0f s: its answer was given up.", _STALLED)
-        return not self.gone
-
-    async def send_body(self, chunk: bytes) -> None:
-        await self._begin()
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+            logger.info("A client took nothing for %.0f s: its answer was given up.", patience)
 
     async def send_rest(self) -> None:
         await self._begin()
