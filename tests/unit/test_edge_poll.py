@@ -38,6 +38,21 @@ def test_the_same_etag_is_answered_304_until_something_happens():
     assert changed.json()["progress"]["current"] == 5
 
 
+def test_every_etag_that_a_job_comes_with_is_the_one_that_a_long_poll_goes_by():
+    user, token = person("alice")
+    job = moving_job(user)
+    with serving() as served, served.client(token) as client:
+        address = f"/api/v1/jobs/{job.id}"
+        etag = client.get(address).headers["etag"]
+        seen = client.head(address)
+        assert (seen.status_code, seen.content, seen.headers["etag"]) == (200, b"", etag)
+        answers = [client.post(f"{address}/cancel"), client.post(f"{address}/rerun")]
+        answers += [client.post("/api/v1/jobs", json={"kind": "add", "params": {"x": 1, "y": 2}}, headers=headers)
+                    for headers in ({}, {"Idempotency-Key": "k"})]  # fmt: skip
+    for answer in answers:
+        assert "etag" not in answer.headers, answer.content
+
+
 def test_a_wish_to_cancel_shows_at_once_though_no_event_tells_it():
     user, token = person("alice")
     job = moving_job(user)

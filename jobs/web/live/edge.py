@@ -113,9 +113,10 @@ class Edge:
     def _route(self, scope: Scope) -> tuple[str, Callable[..., Any]]:
         # The raw path: a foreign job's id may hold a slash, as %2F.
         path = scope.get("raw_path") or scope["path"].encode()
+        is_job = path.startswith(_JOBS) and b"/" not in path[len(_JOBS) :] and len(path) > len(_JOBS)
+        if is_job and scope["method"] in ("GET", "HEAD"):
+            return "job", self._job
         if scope["method"] == "GET":
-            if path.startswith(_JOBS) and b"/" not in path[len(_JOBS) :] and len(path) > len(_JOBS):
-                return "job", self._job
             if found := self._ROUTES.get(path):
                 return found[0], found[1].__get__(self)
         elif scope["method"] == "POST" and path == _SUBMIT:
