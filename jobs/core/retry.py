@@ -23,6 +23,8 @@ class Exponential:
         return random.uniform(full / 2, full) if self.jitter else full
 
 
+#: What a row can hold.
+MOST_ATTEMPTS = 2**31 - 1
 #: [s] that an exception may ask for.
 LONGEST_DELAY = 86_400.0
 
@@ -53,3 +55,9 @@ class Retry:
 
 
 NO_RETRY = Retry()
+
+
+def attempts_with(max_retries: float | None) -> int:
+    """The attempts that a Celery task may have, as far as a row can hold their number; None, as Celery's: no end, of
+    which nobody can say more than that the first is one."""
+    return int(min((max_retries or 0) + 1, MOST_ATTEMPTS))

@@ -72,8 +72,16 @@ class ForeignTask:
         return [("Task", self.name), ("Queue", self.pool)]
 
 
+def readable_call_of(params: Any) -> tuple[list[Any], dict[str, Any]]:
+    """As `call_of`, for those who can give a secret again. Raises Refused."""
+    try:
+        return call_of(params)
+    except ValueError as error:
+        raise Refused({"__all__": ["A stored secret cannot be read: give it again."]}) from error
+
+
 def call_of(params: Any) -> tuple[list[Any], dict[str, Any]]:
-    """(args, kwargs) of a job's parameters, secrets in clear."""
+    """(args, kwargs) of a job's parameters, secrets in clear. Raises ValueError where SECRET_KEY has changed since."""
     params = opened(params) if isinstance(params, dict) else {}
     args, kwargs = params.get("args"), params.get("kwargs")
     return args if isinstance(args, list) else [], kwargs if isinstance(kwargs, dict) else {}

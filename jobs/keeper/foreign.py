@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
+from jobs.core.retry import MOST_ATTEMPTS
 from jobs.core.search_words import words_for
 from jobs.models import Job
 from jobs.models.job import Via
@@ -34,7 +35,7 @@ def _row(event: Event, owner: Any) -> Job:
         queue=str(fields.get("queue") or "")[:100],
         priority=_whole(fields.get("priority"), 0, 9),
         params=_json_safe({"args": fields.get("args", []), "kwargs": fields.get("kwargs", {})}),
-        max_attempts=_whole(fields.get("max_attempts"), 1, 2**31 - 1),
+        max_attempts=_whole(fields.get("max_attempts"), 1, MOST_ATTEMPTS),
         created=event.at,
         changed=event.at,
         search=words_for(name.rsplit(".", 1)[-1], name, name, owner.get_username() if owner else ""),

@@ -14,7 +14,7 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.core.registry import kind_of_task
 from jobs.core.states import UNFINISHED
-from jobs.foreign.task import call_of
+from jobs.foreign.task import readable_call_of
 from jobs.models import AuditEntry, Job, Schedule
 from jobs.models.job import Via
 from jobs.models.writing import write
@@ -124,7 +124,7 @@ def _made(schedule: Schedule, slot: datetime | None, user: Any, of_kind: Callabl
     kind = kind_of_task(task.task)
     if kind:
         return of_kind(kind, kwargs, **options)
-    args, kwargs = call_of({"args": json.loads(task.args or "[]"), "kwargs": kwargs})
+    args, kwargs = readable_call_of({"args": json.loads(task.args or "[]"), "kwargs": kwargs})
     return of_task(task.task, args, kwargs, **options)
 
 

@@ -13,9 +13,10 @@ from django.utils import timezone
 from jobs.core.access import is_operator
 from jobs.core.errors import Refused
 from jobs.core.redaction import MASK, holds_mask, opened, sealed
+from jobs.core.retry import attempts_with
 from jobs.core.search_words import words_for
 from jobs.foreign.form import values_of
-from jobs.foreign.task import ForeignTask, call_of, task_named
+from jobs.foreign.task import ForeignTask, readable_call_of, task_named
 from jobs.models import Job
 from jobs.models.job import Via, new_id
 from jobs.submit import quota
@@ -96,7 +97,7 @@ def _task_job(
     form = task.form(args, kwargs) if values is None else task.form_of(values)
     cleaned(form)
     called = dict(zip(("args", "kwargs"), form.arguments(), strict=True))
-    if holds_mask(opened(called)):
+    if any(map(holds_mask, readable_call_of(called))):
         raise Refused({"__all__": [f"{MASK} stands for a secret that cannot be read back: give it again."]})
     return _row(task, called, user=user, **options)
 
@@ -112,7 +113,7 @@ def _row(
     waits = due_at is not None and due_at > now
     return new_row(
         id=new_id(), kind=task.name, is_kind=False, title=title, owner=owner, via=via, queue=queue or task.pool,
-        priority=priority_number(priority), params=dict(called), max_attempts=(task.task.max_retries or 0) + 1,
+        priority=priority_number(priority), params=dict(called), max_attempts=attempts_with(task.task.max_retries),
         created=now, changed=now, due_at=due_at, blocked=blocked,
         next_check_at=due_at if waits else first_check(None, now, blocked=blocked),
         search=words_for(title, task.name, task.name, owner.get_username() if owner else ""), **more,
@@ -125,7 +126,7 @@ def rerun_task(job: Job, user: Any, params: Mapping[str, Any] | None = None, **o
     options: those of `submit_task`.
     """
     task = _task(job.kind, user)
-    values = {**values_of(task.parameters, *call_of(job.params)), **(params or {})}
+    values = {**values_of(task.parameters, *readable_call_of(job.params)), **(params or {})}
     return submit_task(job.kind, values=values, user=user, rerun_of=job, **options)
 
 

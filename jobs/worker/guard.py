@@ -13,6 +13,7 @@ from kombu.utils import json as kombu_json
 
 from jobs.core.errors import Cancelled
 from jobs.core.redaction import masked
+from jobs.core.retry import attempts_with
 from jobs.core.states import State
 from jobs.wire.connection import UNREACHABLE
 from jobs.wire.publish import ATTEMPT_HEADER, RETRIES_HEADER
@@ -117,7 +118,7 @@ def _claim(task: Any, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         task=task.name,
         user=str(getattr(request, "jobsite_user", "") or ""),
         owner_name=policy.get("owner", ""),
-        max_attempts=policy.get("max", (task.max_retries or 0) + 1),
+        max_attempts=policy.get("max", attempts_with(task.max_retries)),
         first_attempt=policy.get("first", 1),
         foreign=foreign,
         runner=runner(),
@@ -155,7 +156,7 @@ def _foreign_meta(task: Any, request: Any, args: tuple[Any, ...], kwargs: dict[s
         "kwargs": masked(_as_json(kwargs)),
         "queue": info.get("routing_key") or "",
         "priority": info.get("priority") or 0,
-        "max_attempts": (task.max_retries or 0) + 1,
+        "max_attempts": attempts_with(task.max_retries),
         "root": request.root_id,
         "parent": request.parent_id,
         **canvas.told(request, task.name),

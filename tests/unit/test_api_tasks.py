@@ -57,6 +57,17 @@ class TestSubmitted:
         assert (job.kind, job.is_kind, job.title, job.priority, job.via) == (f"{NAME}add", False, "Sum", 3, "api")
         assert job.params == {"args": [], "kwargs": {"x": 3, "y": [1]}}
 
+    def test_a_secret_that_cannot_be_read_is_refused_in_words(self, api):
+        answer = api.post("jobs", {"task": f"{NAME}login", "kwargs": {"user": "u", "password": "encrypted:x"}})
+        assert answer.status_code == 422
+        assert "A stored secret cannot be read: give it again." in answer.content.decode()
+
+    def test_after_the_secret_key_has_changed_a_rerun_asks_for_the_secret_again(self, api, settings):
+        api.post("jobs", {"task": f"{NAME}login", "kwargs": {"user": "u", "password": "hunter2"}})
+        settings.SECRET_KEY = "another"
+        answer = api.post(f"jobs/{Job.objects.get().id}/rerun", {})
+        assert answer.status_code == 422 and "give it again" in answer.content.decode()
+
     def test_the_same_key_answers_the_same_job(self, api):
         body = {"task": f"{NAME}login", "kwargs": {"user": "u", "password": "p"}}
         first, second = (api.post("jobs", body, Idempotency_Key="k").json()["id"] for _ in range(2))

@@ -12,7 +12,7 @@ from jobs.browse.represent import iso
 from jobs.core import priorities
 from jobs.core.errors import Refused
 from jobs.core.redaction import masked
-from jobs.foreign.task import call_of
+from jobs.foreign.task import readable_call_of
 from jobs.models import Schedule
 from jobs.models.schedule import MISFIRE_CHOICES, OVERLAP_CHOICES
 from jobs.schedules.editor import Editor, is_skipping, pause_of
@@ -172,7 +172,7 @@ def _foreign(target: Target, given: dict[str, Any]) -> forms.Form:
     plain = ForeignForm({name: json.dumps(value) for name, value in given.items() if value is not None})
     if target.foreign is None or not plain.is_valid():
         return plain
-    return target.foreign.form(*call_of(plain.cleaned_data))
+    return target.foreign.form(*readable_call_of(plain.cleaned_data))
 
 
 def schedule_json(row: Row) -> dict[str, Any]:
