@@ -24,6 +24,7 @@ from tests.unit.test_email_kind import (  # noqa: F401
     states,
     suppression_list,
 )
+from tests.unit.workbooks import FAR
 
 pytestmark = pytest.mark.django_db
 
@@ -58,7 +59,32 @@ def test_a_workbook_is_kept_as_csv_with_its_rows_in_their_places(book):
 def test_what_is_no_workbook_is_told():
     with pytest.raises(Refused) as refused:
         checked("people.xlsx", b"PK\x03\x04 and more")
-    assert "no Excel workbook" in refused.value.errors["recipients"][0]
+    assert "The workbook cannot be read as XLSX" in refused.value.errors["recipients"][0]
+
+
+def test_a_workbook_with_a_cell_far_from_the_table_is_refused_and_ends_no_process():
+    with pytest.raises(Refused) as refused:
+        checked("people.xlsx", FAR)
+    assert "A cell far from the others may be the reason" in refused.value.errors["recipients"][0]
+
+
+def test_cells_of_a_workbook_may_hold_what_csv_is_made_of(tmp_path):
+    path = tmp_path / "people.xlsx"
+    cells = ['"Ann", of 3; or 4', "two\nlines", "a\rb", " spaced ", "2026-11-21 00:00:00 UTC"]
+    with xlsxwriter.Workbook(path) as workbook:
+        sheet = workbook.add_worksheet()
+        sheet.write_row(0, 0, ["email", "a", "b", "c", "d", "e"])
+        sheet.write_row(1, 0, ["a@example.com", *cells])
+    (row,) = mailing.read(checked("people.xlsx", path.read_bytes())["recipients"][0].read()).rows
+    assert list(row.values.values()) == ["a@example.com", *(cell.strip() for cell in cells)]
+
+
+def test_an_empty_workbook_is_told(tmp_path):
+    with xlsxwriter.Workbook(tmp_path / "people.xlsx") as workbook:
+        workbook.add_worksheet()
+    with pytest.raises(Refused) as refused:
+        checked("people.xlsx", (tmp_path / "people.xlsx").read_bytes())
+    assert "The file is empty" in refused.value.errors["recipients"][0]
 
 
 @pytest.mark.parametrize(

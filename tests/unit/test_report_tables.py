@@ -5,10 +5,13 @@ import pytest
 from django.utils import timezone
 
 from jobs.core.errors import PermanentError
+from jobs.core.fields import MB
+from jobs.kinds._tables.workbook import read
 from jobs.kinds.report import MakeReport
 from jobs.models import Job
 from tests.unit.contexts import RecordingContext
 from tests.unit.report_files import csv_rows, run, saved
+from tests.unit.workbooks import FAR, workbook
 
 
 @pytest.fixture
@@ -165,6 +168,21 @@ def test_workbook(ctx, tmp_path):
     assert [[name, float(n)] for name, n in csv_rows(ctx)[1:]] == [["Bonn", 2], ["Köln", 1]]
     with pytest.raises(PermanentError, match="cannot be read as XLSX"):
         run(ctx, "book.xlsx", b"no workbook")
+
+
+def test_a_cell_far_from_the_table_ends_neither_the_process_nor_in_silence(ctx):
+    with pytest.raises(PermanentError, match=r"far\.xlsx cannot be read within 4\.0 GB.*A cell far from the others"):
+        run(ctx, "far.xlsx", FAR)
+
+
+def test_a_workbook_takes_no_more_memory_than_it_may_whatever_its_directory_tells(tmp_path):
+    honest, bomb = tmp_path / "honest.xlsx", tmp_path / "bomb.xlsx"
+    honest.write_bytes(workbook({"A1": "email", "A2": "a@example.com"}))
+    bomb.write_bytes(workbook({"A1": "email", "A2": "x" * 60_000_000}, declared=14_000))
+    assert bomb.stat().st_size < 100_000
+    assert read(honest, "honest.xlsx", "csv", 700 * MB, 30) == ({}, b"email\na@example.com\n")
+    with pytest.raises(PermanentError, match=r"bomb\.xlsx cannot be read within 700 MB of memory"):
+        read(bomb, "bomb.xlsx", "csv", 700 * MB, 30)
 
 
 @pytest.fixture

@@ -1,0 +1,72 @@
+"""Reads a workbook's first sheet in a process of its own: one cell far out asks for more memory than any machine has.
+
+Run as a script: `python -I sheet.py WORKBOOK FORM MEMORY SECONDS`, the last two being limits, in bytes and seconds of
+computing. It prints a line of JSON, {"error"} or what is to be said of the sheet, and then the sheet: as "csv", every
+row in its place, or as "arrow", with its types. It imports nothing of Jobsite.
+"""
+
+import io
+import json
+import os
+import resource
+import sys
+from typing import Any
+
+
+def as_csv(path: str) -> tuple[dict[str, Any], bytes]:
+    import fastexcel
+    import polars as pl
+
+    sheet = fastexcel.read_excel(path).load_sheet(0, header_row=None, skip_rows=0, dtypes="string")
+    # A day without a time is told as a day.
+    days = pl.all().str.replace(r"^(\d{4}-\d\d-\d\d) 00:00:00(\.0+)?$", "${1}")
+    return {}, pl.DataFrame(sheet).select(days).write_csv(include_header=False).encode()
+
+
+def as_arrow(path: str) -> tuple[dict[str, Any], bytes]:
+    import fastexcel
+    import polars as pl
+
+    sheets = fastexcel.read_excel(path).sheet_names
+    frame = pl.read_excel(
+        path,
+        sheet_name=sheets[0],
+        infer_schema_length=None,
+        drop_empty_rows=False,
+        drop_empty_cols=False,
+        raise_if_empty=False,
+    )
+    arrow = io.BytesIO()
+    frame.write_ipc_stream(arrow)
+    return {"name": sheets[0], "of": len(sheets)}, arrow.getvalue()
+
+
+def answer(path: str, form: str) -> tuple[dict[str, Any], bytes]:
+    import fastexcel
+    import polars as pl
+
+    try:
+        return {"csv": as_csv, "arrow": as_arrow}[form](path)
+    except (fastexcel.FastExcelError, pl.exceptions.PolarsError) as error:
+        return {"error": str(error).splitlines()[0][:200]}, b""
+
+
+def main() -> None:
+    path, form, memory, seconds = sys.argv[1:]
+    limits = {
+        resource.RLIMIT_AS: int(memory),
+        # The answer is a file. Whoever asks holds it in memory, where it must not be the bomb.
+        resource.RLIMIT_FSIZE: int(memory) // 8,
+        resource.RLIMIT_CPU: int(seconds),
+        resource.RLIMIT_CORE: 0,
+    }
+    for limit, most in limits.items():
+        resource.setrlimit(limit, (most, most))
+    os.environ["POLARS_MAX_THREADS"] = "1"  # each thread takes address space, as many as there are cores
+    facts, sheet = answer(path, form)
+    sys.stdout.buffer.write(json.dumps(facts).encode() + b"\n")
+    sys.stdout.buffer.write(sheet)
+
+
+if __name__ == "__main__":
+    main()
