@@ -170,6 +170,18 @@ def test_workbook(ctx, tmp_path):
         run(ctx, "book.xlsx", b"no workbook")
 
 
+def test_a_row_of_a_workbook_is_told_as_the_sheet_counts_it(ctx, tmp_path):
+    import xlsxwriter
+
+    path = tmp_path / "book.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        for at, row in [(2, ["city", "n"]), (3, ["Köln", 1]), (5, ["Bonn", "abc"]), (6, ["Bonn", 2])]:
+            sheet.write_row(at, 0, row)
+    with pytest.raises(PermanentError, match="Row 6: n is 'abc'"):
+        run(ctx, "book.xlsx", path.read_bytes(), measure="n")
+
+
 def test_a_cell_far_from_the_table_ends_neither_the_process_nor_in_silence(ctx):
     with pytest.raises(PermanentError, match=r"far\.xlsx cannot be read within 4\.0 GB.*A cell far from the others"):
         run(ctx, "far.xlsx", FAR)

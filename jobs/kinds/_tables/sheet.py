@@ -10,7 +10,10 @@ import json
 import os
 import resource
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def as_csv(path: str) -> tuple[dict[str, Any], bytes]:
@@ -25,20 +28,30 @@ def as_csv(path: str) -> tuple[dict[str, Any], bytes]:
 
 def as_arrow(path: str) -> tuple[dict[str, Any], bytes]:
     import fastexcel
-    import polars as pl
 
     sheets = fastexcel.read_excel(path).sheet_names
-    frame = pl.read_excel(
+    frame, blank = _frame(path, sheets[0], skip_rows=0), 0
+    if frame.height and all(column.startswith("__UNNAMED__") for column in frame.columns):
+        # The first row is blank. Read so, the sheet begins with the first row that is not.
+        below = _frame(path, sheets[0])
+        frame, blank = below, frame.height - below.height
+    arrow = io.BytesIO()
+    frame.write_ipc_stream(arrow)
+    return {"name": sheets[0], "header": blank + 1, "of": len(sheets)}, arrow.getvalue()
+
+
+def _frame(path: str, sheet: str, **options: Any) -> "pl.DataFrame":
+    import polars as pl
+
+    return pl.read_excel(
         path,
-        sheet_name=sheets[0],
+        sheet_name=sheet,
+        read_options=options,
         infer_schema_length=None,
         drop_empty_rows=False,
         drop_empty_cols=False,
         raise_if_empty=False,
     )
-    arrow = io.BytesIO()
-    frame.write_ipc_stream(arrow)
-    return {"name": sheets[0], "of": len(sheets)}, arrow.getvalue()
 
 
 def answer(path: str, form: str) -> tuple[dict[str, Any], bytes]:

@@ -29,12 +29,14 @@ class Sheet:
     frame: "pl.DataFrame"
     #: For each row of the frame its place below the header, from 0.
     places: "pl.Series"
+    #: The header's row, from 1: rows above it are blank.
+    header: int
     #: Sheets of the workbook.
     of: int
 
     def row_of(self, index: int) -> int:
         """The sheet's row, from 1, of row `index` of the frame."""
-        return int(self.places[index]) + 2
+        return self.header + 1 + int(self.places[index])
 
 
 def first_sheet(path: Path, name: str) -> Sheet:
