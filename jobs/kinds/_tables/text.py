@@ -170,12 +170,13 @@ class TextTable:
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Every row that is not blank, the header among them, with the line it starts on.
 
-        Raises PermanentError for bytes that the encoding does not know, and for a field without end.
+        Raises PermanentError for bytes that the encoding does not know, and for quotation marks without their partner.
         """
         before = csv.field_size_limit(LONGEST_FIELD)
         end = 0
         with self.path.open(encoding=self.encoding, newline="") as file:
-            reader = csv.reader(iter(partial(file.readline, LONGEST_LINE), ""), delimiter=self.delimiter)
+            # Strict: otherwise a quotation mark without its partner takes in the rows up to the next one, unseen.
+            reader = csv.reader(iter(partial(file.readline, LONGEST_LINE), ""), delimiter=self.delimiter, strict=True)
             try:
                 for row in reader:
                     start, end = end + 1, reader.line_num
@@ -238,4 +239,8 @@ class TextTable:
 def _reason(error: str) -> str:
     if "field larger" in error:
         return f"a field is longer than {LONGEST_FIELD // 1024**2} MB; a quotation mark may lack its partner"
+    if "end of data" in error:
+        return "a quotation mark opens here and is never closed"
+    if "expected after" in error:
+        return "text follows a closing quotation mark; one that belongs to the value is written twice"
     return error
