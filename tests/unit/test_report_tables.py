@@ -66,6 +66,34 @@ def test_dates_are_read_as_people_write_them(ctx, content, first):
     assert len(csv_rows(ctx)) == 3
 
 
+@pytest.mark.parametrize(
+    ("values", "months", "note"),
+    [
+        (["31.12.99", "05.03.24", "1.2.50"], ["1950-02-01", "1999-12-01", "2024-03-01"], "day.month.year"),
+        (["12/31/99", "02/01/49"], ["1999-12-01", "2049-02-01"], "month/day/year"),
+        (["31/12/99", "01/02/24"], ["1999-12-01", "2024-02-01"], "day/month/year"),
+        (["31.12.99 23:59", "05.03.24 00:00"], ["1999-12-01", "2024-03-01"], "day.month.year"),
+    ],
+)
+def test_years_of_two_digits_are_read_as_people_mean_them_and_told(ctx, values, months, note):
+    run(ctx, content="\n".join(["d", *values]), bucket="month", formats=["csv", "html"])
+    assert [row[0][:10] for row in csv_rows(ctx)[1:]] == months
+    assert f"d: read as {note}, with years from 1950 to 2049." in saved(ctx, ".html").read_text()
+
+
+@pytest.mark.parametrize(
+    "values", [["1.2.3", "1.2.4"], ["24-03-05", "99-12-31"], ["24/13/05"], ["24-03-05T10:00:00Z"], ["5.3.024"]]
+)
+def test_what_has_no_clear_year_is_no_date(ctx, values):
+    with pytest.raises(PermanentError, match="this table has none that is all dates"):
+        run(ctx, content="\n".join(["d", *values]), bucket="month")
+
+
+def test_a_year_of_two_digits_among_those_of_four_is_told_with_its_line(ctx):
+    with pytest.raises(PermanentError, match=r"Line 3: d is '05\.03\.24', where dates are expected"):
+        run(ctx, content="d\n31.12.1999\n05.03.24\n06.03.2024\n", bucket="month", bucket_column="d")
+
+
 def test_repeated_and_empty_names_are_numbered(ctx):
     run(ctx, content="a,a,,a\n1,2,3,4\n")
     assert [row[0] for row in csv_rows(ctx)[1:]] == ["a", "a (2)", "column 3", "a (3)"]

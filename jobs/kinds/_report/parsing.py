@@ -13,7 +13,20 @@ TIMES = (DATE, MOMENT)
 MISSING = ("", "null", "NULL", "NaN", "nan", "N/A", "n/a", "#N/A")
 #: A column is taken for what most of its values are, and called so only where all of them are.
 MOST = 0.5
-_DATES = {"%Y-%m-%d": "", "%d.%m.%Y": "", "%m/%d/%Y": "month/day/year", "%d/%m/%Y": "day/month/year", "%Y/%m/%d": ""}
+#: Years of two digits are those that end with this one.
+_LAST = 2049
+_SHORT = f"with years from {_LAST - 99} to {_LAST}"
+#: Form: what the report says of it. Years of two digits are read only where days and months come first.
+_DATES = {
+    "%Y-%m-%d": "",
+    "%d.%m.%Y": "",
+    "%m/%d/%Y": "read as month/day/year",
+    "%d/%m/%Y": "read as day/month/year",
+    "%Y/%m/%d": "",
+    "%d.%m.%y": f"read as day.month.year, {_SHORT}",
+    "%m/%d/%y": f"read as month/day/year, {_SHORT}",
+    "%d/%m/%y": f"read as day/month/year, {_SHORT}",
+}
 _CLOCKS = ("%H:%M:%S%.f", "%H:%M")
 
 
@@ -65,14 +78,25 @@ def parsers(zone: str, decimal_comma: bool) -> list[Parser]:
         word = text.str.to_lowercase()
         return pl.when(word.is_in(["true", "yes"])).then(True).when(word.is_in(["false", "no"])).then(False)
 
+    def time(form: str, dtype: "type[pl.Date] | pl.Datetime") -> Callable[[pl.Expr], pl.Expr]:
+        def read(text: pl.Expr) -> pl.Expr:
+            # Both %Y and %y take years of fewer digits.
+            shape = r"^\d+\D\d+\D\d\d(\D|$)" if "%y" in form else r"^(\d+\D\d+\D)?\d{4}(\D|$)"
+            value = pl.when(text.str.contains(shape)).then(text).str.strptime(dtype, form, strict=False)
+            if "%y" not in form:
+                return value
+            return pl.when(value.dt.year() > _LAST).then(value.dt.offset_by("-100y")).otherwise(value)
+
+        return read
+
     def date(form: str) -> Callable[[pl.Expr], pl.Expr]:
-        return lambda text: text.str.strptime(pl.Date, form, strict=False)
+        return time(form, pl.Date)
 
     def moment(form: str) -> Callable[[pl.Expr], pl.Expr]:
-        return lambda text: text.str.strptime(pl.Datetime("us"), form, strict=False)
+        return time(form, pl.Datetime("us"))
 
     def zoned(form: str) -> Callable[[pl.Expr], pl.Expr]:
-        return lambda text: local(text.str.strptime(pl.Datetime("us", "UTC"), form, strict=False), zone)
+        return lambda text: local(time(form, pl.Datetime("us", "UTC"))(text), zone)
 
     english, european = Parser(NUMBER, grouped(",", ".")), Parser(NUMBER, grouped(".", ","), "1.234,5 is 1234.5")
     numbers = [Parser(NUMBER, integer), Parser(NUMBER, decimal)]

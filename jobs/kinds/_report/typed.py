@@ -59,7 +59,7 @@ def typed(source: Source, folder: Path, zone: str, report: Report) -> Table:
     types = {name: exact[name].type if name in exact else _type_of(dtype) for name, dtype in schema.items()}
     for name, parser in exact.items():
         if parser.note:
-            source.notes.append(f"{name}: read as {parser.note}." if "/" in parser.note else f"{name}: {parser.note}.")
+            source.notes.append(f"{name}: {parser.note}.")
     rows = pl.scan_parquet(path).select(pl.len()).collect().item()
     mostly = {name: parser for name, (parser, is_all) in likely.items() if not is_all}
     return Table(source, path, types, rows, mostly)
