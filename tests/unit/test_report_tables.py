@@ -52,6 +52,26 @@ def test_numbers_are_read_as_people_write_them(ctx, content, total):
 
 
 @pytest.mark.parametrize(
+    ("content", "total", "noted"),
+    [
+        ("n;x\n1.234;a\n999;b\n-12.345;c\n", -10_112, True),
+        ("n;x\n1.234.567;a\n2.000;b\n", 1_236_567, True),
+        # What no grouping has: a nought in front, other than three digits behind the point, four in front of it.
+        ("n;x\n1.234;a\n0.500;b\n", 1.734, False),
+        ("n;x\n1.234;a\n2.5;b\n", 3.734, False),
+        ("n;x\n1.234;a\n1000;b\n", 1001.234, False),
+        ("n,x\n1.234,a\n999,b\n", 1000.234, False),
+        ("n\tx\n1.234\ta\n999\tb\n", 1000.234, False),
+        ("n;x\n12;a\n999;b\n", 1011, False),
+    ],
+)
+def test_dots_between_thousands_are_known_by_semicolons_and_told(ctx, content, total, noted):
+    result = run(ctx, content=content, measure="n", measures=["sum"], formats=["html"])
+    assert result["figures"]["sum"] == pytest.approx(total)
+    assert ("n: read with dots between thousands, 1.234 is 1234." in saved(ctx, ".html").read_text()) is noted
+
+
+@pytest.mark.parametrize(
     ("content", "first"),
     [
         ("d\n31.12.2024\n1.2.2025\n", "2024-12-01"),

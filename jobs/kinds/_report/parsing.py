@@ -48,8 +48,11 @@ def clean(column: str) -> "pl.Expr":
     return pl.when(text.is_in(MISSING)).then(None).otherwise(text)
 
 
-def parsers(zone: str, decimal_comma: bool) -> list[Parser]:
-    """Every parser, the stricter first. zone: where times without a zone are shown. decimal_comma: 1,234 is below 2."""
+def parsers(zone: str, delimiter: str) -> list[Parser]:
+    """Every parser, the stricter first.
+
+    zone: where times without a zone are shown. delimiter: what stood between the values, "" where nothing did.
+    """
     import polars as pl
 
     def number(text: pl.Expr, dtype: "type[pl.DataType]") -> pl.Expr:
@@ -73,6 +76,10 @@ def parsers(zone: str, decimal_comma: bool) -> list[Parser]:
             return pl.when(text.str.contains(shape)).then(decimal(plain)).otherwise(None)
 
         return read
+
+    def thousands(text: pl.Expr) -> pl.Expr:
+        whole = pl.when(text.str.contains(r"^[+-]?\d{1,3}(\.\d{3})*$")).then(text)
+        return integer(whole.str.replace_all(".", "", literal=True))
 
     def boolean(text: pl.Expr) -> pl.Expr:
         word = text.str.to_lowercase()
@@ -100,8 +107,10 @@ def parsers(zone: str, decimal_comma: bool) -> list[Parser]:
 
     english, european = Parser(NUMBER, grouped(",", ".")), Parser(NUMBER, grouped(".", ","), "1.234,5 is 1234.5")
     numbers = [Parser(NUMBER, integer), Parser(NUMBER, decimal)]
-    # In files with semicolons a comma is a decimal one, and 1.234 has no other meaning than its grouping allows.
-    numbers += [european, english] if decimal_comma else [english, european]
+    # Where semicolons stand between values, a decimal sign is a comma: 1.234 is 1234 if all values are grouped so.
+    if delimiter == ";":
+        numbers.insert(1, Parser(NUMBER, thousands, "read with dots between thousands, 1.234 is 1234"))
+    numbers += [european, english] if delimiter in (";", "\t") else [english, european]
     moments = [Parser(MOMENT, zoned(form)) for form in ("%+", "%Y-%m-%d %H:%M:%S%.f%#z")]
     for day, note in _DATES.items():
         glue = (" ", "T") if day.startswith("%Y-") else (" ",)

@@ -30,7 +30,8 @@ class Source:
     line_of: Callable[[int], int]
     line_word: str = "line"
     notes: list[str] = field(default_factory=list)
-    decimal_comma: bool = False
+    #: Of a text.
+    delimiter: str = ""
     #: Types that are known beforehand (`history.COLUMNS`).
     types: dict[str, str] = field(default_factory=dict)
 
@@ -90,8 +91,7 @@ def _from_text(path: Path, name: str, folder: Path, report: Report) -> Source:
     notes = ["Empty or repeated column names were numbered."] if text.renamed else []
     if text.encoding == "cp1252":
         notes.append("Read as Windows-1252 text.")
-    comma = text.delimiter in (";", "\t")
-    return Source(name, _scan_copy(copy, text.names), text.line_of, notes=notes, decimal_comma=comma)
+    return Source(name, _scan_copy(copy, text.names), text.line_of, notes=notes, delimiter=text.delimiter)
 
 
 def _from_json_lines(path: Path, name: str, folder: Path, report: Report) -> Source:

@@ -92,7 +92,7 @@ def _readings(scan: "pl.LazyFrame", texts: list[str], source: Source, zone: str)
     """For each text column that is mostly something else: its parser, and whether all values fit it."""
     if not texts:
         return {}
-    known = parsing.parsers(zone, source.decimal_comma)
+    known = parsing.parsers(zone, source.delimiter)
     tried = {name: _fitting(_sample(scan, name), known, source.types.get(name)) for name in texts}
     # Most columns are what their sample says, so the others are tried only where its reading does not fit all.
     found = _best(scan, {name: parsers[:1] for name, parsers in tried.items() if parsers})
