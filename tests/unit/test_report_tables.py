@@ -45,6 +45,8 @@ def test_a_late_windows_byte_is_read_too(ctx):
         ("sep=;\nn;x\n1;a\n2;b\n", 3),
         ('n,x\n1,"two\nlines"\n\n2,b\n', 3),
         ("n,x\n 1 ,a\nN/A,b\nnull,b\n2,c\n", 3),
+        ("n\n1,50\n2,75\n", 4.25),
+        ("n\n1.50\n2.75\n", 4.25),
     ],
 )
 def test_numbers_are_read_as_people_write_them(ctx, content, total):

@@ -76,7 +76,7 @@ def _decodes(file: IO[bytes], encoding: str) -> bool:
 
 
 def delimiter_of(sample: str) -> str:
-    """The delimiter that cuts most lines of the sample into as many fields as its first one."""
+    """The delimiter that cuts most lines of the sample into as many fields as its first one; else one that is not there."""
 
     def score(delimiter: str) -> tuple[float, int]:
         widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
@@ -85,7 +85,11 @@ def delimiter_of(sample: str) -> str:
         return round(widths.count(widths[0]) / len(widths), 1), widths[0]
 
     lines = sample.splitlines(keepends=True)[:200]
-    return max(DELIMITERS, key=score)
+    best = max(DELIMITERS, key=score)
+    if any(score(best)):
+        return best
+    # One column: a comma in it belongs to the values.
+    return next((delimiter for delimiter in DELIMITERS if delimiter not in sample), best)
 
 
 def names_of(row: Iterable[str]) -> list[str]:
