@@ -176,6 +176,21 @@ def test_json_lines(ctx):
             run(ctx, "events.jsonl", bad)
 
 
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (r'"x \ud83d"', "x \ufffd"),
+        (r'"\ude00\ud83d!"', "\ufffd\ufffd!"),
+        (r'["\uD83D", 1.50]', '["\ufffd", 1.5]'),
+        (r'"\ud83d\ude00"', "😀"),
+        (r'"\\ud83d"', r"\ud83d"),
+    ],
+)
+def test_half_a_character_in_json_lines_is_shown_as_one_that_is_missing(ctx, value, read):
+    run(ctx, "events.jsonl", f'{{"a": {value}}}\n{{"a": "other"}}\n', group_by="a")
+    assert {row[0] for row in csv_rows(ctx)[1:]} == {read, "other"}
+
+
 def test_parquet_with_every_type(ctx, tmp_path):
     frame = pl.DataFrame(
         {

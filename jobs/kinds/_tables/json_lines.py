@@ -1,6 +1,7 @@
 """JSON Lines: one object a line."""
 
 import json
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,8 @@ from jobs.core.errors import PermanentError
 from jobs.kinds._tables.text import LONGEST_FIELD, encoding_of
 
 SUFFIXES = (".jsonl", ".ndjson")
+#: Characters beyond 16 bits are written as two halves, of which programs that shorten texts leave one.
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def objects(path: Path) -> Iterator[tuple[int, dict[str, Any], int]]:
@@ -32,8 +35,15 @@ def _object(line: str, number: int) -> dict[str, Any]:
         )
     try:
         value = json.loads(line)
+        if _HALF.search(line):
+            value = json.loads(_whole(json.dumps(value, ensure_ascii=False)))
     except (ValueError, RecursionError) as error:
         raise PermanentError(f"Line {number} is no JSON ({error}). Expected one object per line.") from error
     if not isinstance(value, dict):
         raise PermanentError(f'Line {number} holds {line.strip()[:40]!r}. Expected an object such as {{"amount": 3}}.')
     return value
+
+
+def _whole(text: str) -> str:
+    """With U+FFFD for each half of a character that lacks the other: no file takes it."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
