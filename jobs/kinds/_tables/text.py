@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -94,14 +95,15 @@ def delimiter_of(sample: str) -> str:
 
 def names_of(row: Iterable[str]) -> list[str]:
     """Column names from a header: trimmed, none empty, none twice ("amount", "amount (2)")."""
-    names: list[str] = []
+    names: dict[str, None] = {}
+    again: Counter[str] = Counter()
     for number, cell in enumerate(row, start=1):
         name = stem = " ".join(str(cell).split())[:200] or f"column {number}"
-        again = 2
         while name in names:
-            name, again = f"{stem} ({again})", again + 1
-        names.append(name)
-    return names
+            again[stem] += 1
+            name = f"{stem} ({again[stem] + 1})"
+        names[name] = None
+    return list(names)
 
 
 def sniff_columns(file: IO[bytes]) -> list[str] | None:
