@@ -8,7 +8,7 @@ from django.utils import timezone
 from jobs.core.errors import PermanentError
 from jobs.core.fields import MB
 from jobs.kinds._tables.text import names_of
-from jobs.kinds._tables.workbook import read
+from jobs.kinds._tables.workbook import explained, read
 from jobs.kinds.report import MakeReport
 from jobs.models import Job
 from tests.unit.contexts import RecordingContext
@@ -216,6 +216,31 @@ def test_parquet_with_every_type(ctx, tmp_path):
     assert csv_rows(ctx)[1:] == [["y", "2.5"], ["x", "1.5"]]
     with pytest.raises(PermanentError, match=r"x\.parquet cannot be read as PARQUET"):
         run(ctx, "x.parquet", data[: len(data) // 2])
+
+
+def test_nested_values_of_parquet_are_those_values_as_json_and_missing_where_they_are(ctx, tmp_path):
+    frame = pl.DataFrame(
+        {
+            "t": pl.Series([["x", 'say "y"'], None, []], dtype=pl.List(pl.String)),
+            "s": [{"k": 1, "d": dt.date(2025, 1, 1)}, None, {"k": None, "d": None}],
+            "b": pl.Series([[b"1"], None, []], dtype=pl.List(pl.Binary)),
+            "c": [{"of": [b"1"]}, {"of": []}, None],
+        }
+    )
+    frame.write_parquet(tmp_path / "x.parquet")
+    data = (tmp_path / "x.parquet").read_bytes()
+    result = run(ctx, "x.parquet", data, group_by="t, s", formats=["csv", "html"])
+    assert {(row[0], row[1]) for row in csv_rows(ctx)[1:]} == {
+        ('["x","say \\"y\\""]', '{"k":1,"d":"2025-01-01"}'), ("", ""), ("[]", '{"k":null,"d":null}')
+    }  # fmt: skip
+    assert result["columns"] == 2
+    assert "Left out, because binary: b, c." in saved(ctx, ".html").read_text()
+
+
+def test_a_panic_of_the_table_engine_is_an_error_about_the_file():
+    binary = pl.DataFrame({"b": [[b"1"]]})
+    with pytest.raises(PermanentError, match=r"x\.parquet cannot be read as PARQUET"), explained("x.parquet"):
+        binary.select(pl.struct("b").struct.json_encode())
 
 
 def test_workbook(ctx, tmp_path):

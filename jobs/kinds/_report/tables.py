@@ -137,9 +137,20 @@ def _from_parquet(path: Path, name: str) -> Source:
     _check_width(schema.names())
     if not scan.select(pl.len()).collect().item():
         raise PermanentError(f"{name} has columns ({', '.join(schema.names()[:20])}) but no rows.")
-    left_out = [column for column, dtype in schema.items() if dtype in (pl.Binary, pl.Object)]
+    left_out = [column for column, dtype in schema.items() if _is_binary(dtype)]
     notes = [f"Left out, because binary: {', '.join(left_out)}."] if left_out else []
     return Source(name, scan.drop(left_out), lambda index: index + 1, "row", notes)
+
+
+def _is_binary(dtype: "pl.DataType") -> bool:
+    """Whether it is, or holds, what cannot be shown."""
+    import polars as pl
+
+    if isinstance(dtype, pl.List | pl.Array):
+        return _is_binary(dtype.inner)  # type: ignore[arg-type]
+    if isinstance(dtype, pl.Struct):
+        return any(_is_binary(part.dtype) for part in dtype.fields)  # type: ignore[arg-type]
+    return dtype in (pl.Binary, pl.Object)
 
 
 def _from_workbook(path: Path, name: str) -> Source:

@@ -81,7 +81,9 @@ def _plain(scan: "pl.LazyFrame", zone: str) -> "pl.LazyFrame":
         elif isinstance(dtype, pl.Datetime):
             column = (parsing.local(column, zone) if dtype.time_zone else column).cast(pl.Datetime("us"))
         elif dtype.is_nested():
-            column = pl.struct(column).struct.json_encode()
+            # Only a struct can be written as JSON; what is around its only field is taken off again.
+            wrapped = pl.struct(column.alias("v")).struct.json_encode()
+            column = pl.when(column.is_not_null()).then(wrapped.str.strip_prefix('{"v":').str.strip_suffix("}"))
         elif dtype.is_float():
             column = pl.when(column.is_finite()).then(column)
         columns.append(column.alias(name))

@@ -77,7 +77,7 @@ def _decodes(file: IO[bytes], encoding: str) -> bool:
 
 
 def delimiter_of(sample: str) -> str:
-    """The delimiter that cuts most lines of the sample into as many fields as its first one; else one that is not there."""
+    """The delimiter that cuts most lines into as many fields as the first one; if none does, one that is not there."""
 
     def score(delimiter: str) -> tuple[float, int]:
         widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]

@@ -88,7 +88,7 @@ def explained(name: str) -> Iterator[None]:
 
     try:
         yield
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = str(error).splitlines()[0][:200]
         ending = Path(name).suffix.lstrip(".").upper()
         raise PermanentError(f"{name} cannot be read as {ending}: {reason}. Save it again and upload it.") from error
