@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
+from django.db.models.functions import Coalesce, Greatest
 from django.urls import reverse
 from django.utils import timezone
 
@@ -20,7 +21,7 @@ from jobs.wire import keys
 from jobs.wire.connection import breaker, redis_client
 
 RECENT = timedelta(days=1)
-#: Counting stops here: texts say "10,000+", and the cost stays the same.
+#: Counting and looking stop here: texts say "10,000+", and the cost stays the same.
 CAP = 10_000
 
 
@@ -40,6 +41,18 @@ class Alert:
 def waiting_now(now: datetime) -> QuerySet[Job]:
     """Jobs that could start at once."""
     return Job.objects.filter(state=State.PENDING, blocked=False).exclude(due_at__gt=now)
+
+
+def waiting_since(now: datetime) -> dict[str, datetime]:
+    """By queue, since when the job has waited that has waited longest; looked for among the CAP that were made first.
+
+    A retry, a step that was let start and a job that has become due were made long before they began to wait.
+    """
+    first = Job.objects.filter(state=State.PENDING).order_by("created", "seq").values("seq")[:CAP]
+    began = Greatest(Coalesce("published_at", "changed"), Coalesce("due_at", "published_at", "changed"))
+    # Not by the state once more: SQLite would rather go through all that have it.
+    waiting = Job.objects.filter(seq__in=first, blocked=False).exclude(due_at__gt=now)
+    return dict(waiting.order_by().values_list("queue").annotate(began=Min(began)))
 
 
 def capped(jobs: QuerySet[Job]) -> int:
@@ -91,14 +104,11 @@ def _paused(paused: dict[str, Pause], now: datetime) -> list[Alert]:
 
 def _unserved(served: set[str], now: datetime) -> list[Alert]:
     found = []
+    since = waiting_since(now)
     for queue in POOLS:
-        if queue in served:
+        if queue in served or not (count := capped(waiting_now(now).filter(queue=queue))):
             continue
-        stuck = waiting_now(now).filter(queue=queue)
-        if not (count := capped(stuck)):
-            continue
-        oldest = stuck.order_by("created", "seq").first()
-        waits = f", oldest {words.duration(now - (oldest.due_at or oldest.created))}" if oldest else ""
+        waits = f", oldest {words.duration(now - since[queue])}" if queue in since else ""
         found.append(
             Alert(
                 "retrying",

@@ -4,15 +4,19 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
+from jobs import submit
 from jobs.core.buckets import bucket_of, middle_of
 from jobs.fleet import pause
 from jobs.models import Schedule, Throughput, Timing
 from jobs.schedules.agenda import MOST_LINES, agenda
 from jobs.web import words
 from jobs.web.pages.chart import HEIGHT, durations, per_minute
+from jobs.web.warnings import waiting_since
 from tests.unit.job_rows import make_job, olga, users  # noqa: F401
 
 pytestmark = pytest.mark.django_db
@@ -128,3 +132,48 @@ def test_a_paused_queue_is_a_warning_only_while_something_waits(client, olga):  
     page = client.get("/").content.decode()
     assert 'action="/workers/queues/cpu/resume"' in page
     assert "The queue cpu is paused by olga: 1 waiting." in page and "No worker listens to cpu" not in page
+
+
+DAY = 86_400
+
+
+def ago(seconds):
+    return timezone.now() - timedelta(seconds=seconds)
+
+
+def test_what_is_retried_waits_since_then(client, olga):  # noqa: F811
+    job = submit.retry(make_job(state="FAILURE", ago=6 * DAY), olga)
+    client.force_login(olga)
+    page = client.get("/").content.decode()
+    assert re.search(r"1 queued, oldest waiting [\d.]+ s\.", page)
+    assert re.search(r"No worker listens to io: 1 waiting, oldest [\d.]+ s\.", page)
+    assert re.search(r"io, normal, waiting [\d.]+ s", client.get(job.get_absolute_url()).content.decode())
+
+
+def test_what_has_become_due_waits_since_then_and_another_longer(client, olga):  # noqa: F811
+    make_job(state="PENDING", ago=4 * DAY, due_at=ago(5))
+    make_job(state="PENDING", ago=2 * 3600)
+    client.force_login(olga)
+    page = client.get("/").content.decode()
+    assert "2 queued, oldest waiting 2 h" in page and "No worker listens to io: 2 waiting, oldest 2 h" in page
+
+
+def test_each_queue_has_its_own_that_has_waited_longest():
+    make_job(state="PENDING", ago=6 * DAY, published_at=ago(30))
+    make_job(state="PENDING", ago=5 * DAY, due_at=ago(4000), published_at=ago(50))
+    make_job(state="PENDING", kind="image", ago=5 * DAY, changed=ago(70))
+    make_job(state="PENDING", ago=5 * DAY, blocked=True)
+    make_job(state="PENDING", ago=5 * DAY, due_at=ago(-DAY))
+    make_job(state="STARTED", ago=5 * DAY)
+    waited = {queue: (timezone.now() - since).total_seconds() for queue, since in waiting_since(timezone.now()).items()}
+    assert waited == {"io": pytest.approx(50, abs=5), "cpu": pytest.approx(70, abs=5)}
+
+
+def test_the_longest_wait_is_looked_for_along_an_index_among_so_many():
+    with CaptureQueriesContext(connection) as queries:
+        waiting_since(timezone.now())
+    with connection.cursor() as db:
+        db.execute(f"EXPLAIN QUERY PLAN {queries[-1]['sql']}")
+        plan = [row[3] for row in db.fetchall()]
+    assert "LIMIT" in queries[-1]["sql"] and any("INDEX job_state (state=?)" in step for step in plan), plan
+    assert any("PRIMARY KEY" in step for step in plan) and not any("ORDER BY" in step for step in plan), plan

@@ -133,9 +133,8 @@ class TestOverview:
         Job.objects.create(
             kind="k", is_kind=False, title="Invoice 2231", queue="io", state="FAILURE", error="550 no such user"
         )
-        Job.objects.create(
-            kind="k", is_kind=False, title="Waits", queue="cpu", created=timezone.now() - timedelta(seconds=75)
-        )
+        made = timezone.now() - timedelta(seconds=75)
+        Job.objects.create(kind="k", is_kind=False, title="Waits", queue="cpu", created=made, changed=made)
         client.force_login(operator)
         html = client.get("/").text
         assert "2 things need you. 0 running, 1 queued, oldest waiting 1:15." in html

@@ -64,7 +64,7 @@ def _for_operator(seen: Seen) -> str:
         case "scheduled":
             return f"due {timezone.localtime(job.due_at):%Y-%m-%d %H:%M} {settings.TIME_ZONE}"
         case "queued":
-            since = max(filter(None, [job.published_at, job.due_at, job.created]))
+            since = max(filter(None, [job.published_at or job.changed, job.due_at]))
             priority = priorities.NAMES.get(job.priority, str(job.priority))
             return f"{job.queue}, {priority}, waiting {words.duration(timezone.now() - since)}"
         case "running":

@@ -20,7 +20,7 @@ from jobs.models import Job
 from jobs.schedules.agenda import agenda
 from jobs.web import words
 from jobs.web.pages.chart import durations, per_minute
-from jobs.web.warnings import CAP, RECENT, all_warnings, capped, counted, waiting_now
+from jobs.web.warnings import CAP, RECENT, all_warnings, capped, counted, waiting_now, waiting_since
 
 RUNNING_SHOWN = 20
 FAILED_SHOWN = 10
@@ -44,8 +44,8 @@ def _template(request: HttpRequest) -> str:
 def state_of_all(now: datetime) -> dict[str, Any]:
     """What the page shows: the sentence, the warnings, the running jobs, the recent failures, what comes."""
     waiting, running = waiting_now(now), Job.objects.filter(state=State.STARTED)
-    oldest = waiting.order_by("created", "seq").first()
-    waits = now - (oldest.due_at or oldest.created) if oldest else None
+    began = waiting_since(now).values()
+    waits = now - min(began) if began else None
     warnings, failed = all_warnings(now), failed_since(now - RECENT, CAP + 1)
     return {
         "sentence": sentence(capped(running), capped(waiting), waits, len(warnings)),
