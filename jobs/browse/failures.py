@@ -20,6 +20,8 @@ SPANS = {
     "7 d": timedelta(days=7),
 }
 LOOKBACK = max(SPANS.values())
+#: Steps of our own workflows; what Celery's own code tied is retried like any other job.
+STEP = Q(workflow__is_canvas=False)
 #: The newest failures that are looked at, and groups that are shown: the cost stays the same whatever fails.
 WINDOW, MOST_GROUPS = 20_000, 100
 
@@ -38,10 +40,18 @@ class Group:
     kinds: list[str] = field(default_factory=list)
     sample: Job | None = None
     ignored_at: datetime | None = None
+    #: Those that are retried with their workflow alone, and the first and the last of those workflows by their ids.
+    steps: int = 0
+    workflows: set[str] = field(default_factory=set)
 
     @property
     def total(self) -> int:
         return max(self.counts.values())
+
+    @property
+    def alone(self) -> int:
+        """Those that can be retried by themselves."""
+        return self.total - self.steps
 
     @property
     def search(self) -> str:
@@ -65,7 +75,7 @@ class Groups:
 
 
 def groups(now: datetime | None = None) -> Groups:
-    """All groups: one index is read, up to WINDOW entries, and the newest job of each group."""
+    """All groups: one index is followed, up to WINDOW jobs, and the newest job of each group is read."""
     now = now or timezone.now()
     beyond = _failed(now).order_by("-finished_at").values("finished_at")[WINDOW : WINDOW + 1].first()
     since: Any = beyond["finished_at"] if beyond else now - LOOKBACK
@@ -114,6 +124,11 @@ def _counted(now: datetime, since: datetime) -> Any:
         # Written as more than a column, so that SQLite reads the range of times and does not group by the other index.
         .values(cause=Concat("signature", Value("")), group=F("kind"))
         .annotate(**within, first=Min("finished_at"), last=Max("finished_at"), newest=Max("seq"))
+        .annotate(
+            steps=Count("seq", filter=STEP),
+            first_workflow=Min("workflow", filter=STEP),
+            last_workflow=Max("workflow", filter=STEP),
+        )
     )  # fmt: skip
 
 
@@ -121,9 +136,11 @@ def _add(found: dict[str, Group], row: dict[str, Any]) -> None:
     counts = {name: row[f"span{number}"] for number, name in enumerate(SPANS)}
     group = found.get(row["cause"])
     if group is None:
-        found[row["cause"]] = Group(row["cause"], counts, row["first"], row["last"], row["newest"], [row["group"]])
-        return
-    group.counts = {name: group.counts[name] + count for name, count in counts.items()}
-    group.first, group.last = min(group.first, row["first"]), max(group.last, row["last"])
-    group.newest = max(group.newest, row["newest"])
+        group = found[row["cause"]] = Group(row["cause"], counts, row["first"], row["last"], row["newest"])
+    else:
+        group.counts = {name: group.counts[name] + count for name, count in counts.items()}
+        group.first, group.last = min(group.first, row["first"]), max(group.last, row["last"])
+        group.newest = max(group.newest, row["newest"])
     group.kinds.append(row["group"])
+    group.steps += row["steps"]
+    group.workflows |= {row["first_workflow"], row["last_workflow"]} - {None}

@@ -12,8 +12,9 @@ from jobs import submit
 from jobs.browse import failures
 from jobs.browse.filters import JobFilter
 from jobs.browse.page import page as jobs_page
+from jobs.core.redaction import MASK
 from jobs.core.signature import signature_of
-from jobs.models import AuditEntry, IgnoredFailure, Job
+from jobs.models import AuditEntry, IgnoredFailure, Job, Workflow
 from jobs.web.nav import nav_for
 from jobs.web.pages import failures as failures_page
 from tests.unit.job_rows import alice, bob, make_job, olga, users  # noqa: F401
@@ -152,6 +153,42 @@ def test_one_press_is_bounded_and_says_that_there_are_more(client, olga, monkeyp
     assert "2 jobs started again. There are more" in page
     jobs[2].refresh_from_db()
     assert jobs[2].state == "FAILURE"
+
+
+def test_steps_are_led_to_their_workflow_and_no_button_promises_what_it_cannot_do(client, olga):  # noqa: F811
+    photos = Workflow.objects.create(title="Photos", owner=olga)
+    steps = [failed(workflow=photos) for _ in range(5)]
+    page = see(client, olga)
+    assert f'href="{photos.get_absolute_url()}">Retry 5 in their workflow<' in page and 'value="retry"' not in page
+    page = act(client, "retry", steps[0]).content.decode()
+    assert "Steps of a workflow are retried with it" in page and "started" not in page
+    other = Workflow.objects.create(title="Other", owner=olga)
+    failed(kind="image", workflow=other)
+    assert 'href="/workflows">Retry 6 in their workflows<' in see(client, olga)
+
+
+def test_jobs_behind_many_steps_are_reached_and_what_celery_tied_is_retried(client, olga, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(failures_page, "MOST_RETRIED", 2)
+    photos = Workflow.objects.create(title="Photos", owner=olga)
+    canvas = Workflow.objects.create(title="Canvas", owner=olga, is_canvas=True)
+    for _ in range(3):
+        failed(ago=10, workflow=photos)
+    plain, tied = failed(ago=100), failed(ago=90, workflow=canvas)
+    page = see(client, olga)
+    assert "Retry 2<" in page and "Retry 3 in their workflow<" in page
+    page = act(client, "retry", plain).content.decode()
+    assert "2 jobs started again.<" in page and "left alone" not in page
+    assert set(Job.objects.filter(state="PENDING")) == {plain, tied}
+
+
+def test_why_jobs_of_a_group_are_left_alone_is_told(client, olga):  # noqa: F811
+    job = failed()
+    for _ in range(2):
+        failed(kind="shop.pay", is_kind=False, params={"args": [], "kwargs": {"token": MASK}})
+    client.force_login(olga)
+    page = act(client, "retry", job).content.decode()
+    assert "1 job started again." in page
+    assert "2 left alone: This job cannot be run again from here: it was sent by Celery code" in page
 
 
 def test_an_ignored_group_is_hidden_until_it_recurs(client, olga):  # noqa: F811

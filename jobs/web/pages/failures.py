@@ -1,5 +1,6 @@
 """The page Failures: what fails, grouped by cause; a group is started again or ignored until it recurs."""
 
+from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -44,8 +45,14 @@ def _row(group: Group) -> dict[str, Any]:
         "group": group,
         "kinds": ", ".join(kind.label if (kind := get_kind(name)) else name for name in sorted(group.kinds)),
         "url": f"{reverse('jobs')}?{urlencode({'q': group.search})}",
-        "at_once": min(group.total, MOST_RETRIED),
+        "at_once": min(group.alone, MOST_RETRIED),
+        "workflow_url": _workflow_url(*group.workflows),
     }
+
+
+def _workflow_url(*found: str) -> str:
+    """The page of one workflow; of several the page that lists them."""
+    return reverse("workflow", args=found) if len(found) == 1 else reverse("workflows")
 
 
 @operators_only
@@ -68,21 +75,25 @@ def act(request: HttpRequest) -> HttpResponse:
 
 def _retry(request: HttpRequest, signature: str) -> None:
     """Start a group's jobs again, the newest first, each through the door that every retry takes."""
-    chosen = list(failures.of_signature(signature).select_related("owner")[: MOST_RETRIED + 1])
-    started = moved = 0
+    failed = failures.of_signature(signature)
+    chosen = list(failed.exclude(failures.STEP).select_related("owner", "workflow")[: MOST_RETRIED + 1])
+    started = 0
+    left: Counter[str] = Counter()
     for job in chosen[:MOST_RETRIED]:
         try:
             submit.retry(job, request.user, via="form")
             started += 1
-        except Conflict:
-            moved += 1  # somebody else was first
+        except Conflict as conflict:
+            left[str(conflict)] += 1
     if started:
         AuditEntry.record(request.user, "retry group", target=signature, via="form", started=started)
         more = " There are more: press again for the next ones." if len(chosen) > MOST_RETRIED else ""
         messages.success(request, f"{_jobs(started)} started again.{more}")
-    if moved or not chosen:
-        left = f"{_jobs(moved)} had been started already." if moved else "None of them is failed any more."
-        messages.warning(request, left)
+    for reason, number in left.most_common():
+        messages.warning(request, f"{number:,} left alone: {reason}")
+    if not chosen:
+        all_are_steps = "Steps of a workflow are retried with it, from its failed step."
+        messages.warning(request, all_are_steps if failed.exists() else "None of them is failed any more.")
 
 
 def _ignore(signature: str, user: Any) -> None:
