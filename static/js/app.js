@@ -5,4 +5,5 @@ import "./times.js";
 import "./copy.js";
 import "./keys.js";
 import "./drops.js";
+import "./token.js";
 import "./toasts.js";

@@ -11,10 +11,9 @@ function names(files) {
 
 async function open(choice) {
   const { field, uploadUrl } = choice.dataset;
-  const token = document.querySelector("[data-csrf] input").value;
   hint.textContent = `Uploading ${names(dropped)}.`;
   try {
-    const rows = elements(await send(uploadUrl, token, field, dropped));
+    const rows = elements(await send(uploadUrl, field, dropped));
     const refused = rows.find((row) => row.matches("[data-upload-error]"));
     if (refused) {
       hint.textContent = refused.textContent;

@@ -15,8 +15,7 @@ async function take(field, files) {
   sending += 1;
   button.disabled = true;
   try {
-    const token = form.elements.csrfmiddlewaretoken.value;
-    const html = await send(field.closest("[data-upload-url]").dataset.uploadUrl, token, field.dataset.upload, files, (fraction) => {
+    const html = await send(field.closest("[data-upload-url]").dataset.uploadUrl, field.dataset.upload, files, (fraction) => {
       button.textContent = `Uploading ${Math.round(100 * fraction)} %`;
     });
     const rows = elements(html);

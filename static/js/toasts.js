@@ -7,13 +7,16 @@ function retire(toast) {
   setTimeout(() => (toast.matches(":hover, :focus-within") ? retire(toast) : toast.remove()), 6000);
 }
 
-/** level: "info", "success", "warning" or "error". */
-export function toast(text, level = "info") {
+/** parts: what it says, texts and elements. level: "info", "success", "warning" or "error". */
+export function toast(parts, level = "info") {
   const element = document.createElement("div");
+  const said = document.createElement("p");
   element.className = `toast toast-${level}`;
-  element.append(Object.assign(document.createElement("p"), { textContent: text }));
+  said.append(...[parts].flat());
+  element.append(said);
   box.append(element);
   retire(element);
+  return element;
 }
 
 document.addEventListener("click", (event) => event.target.closest("[data-dismiss]")?.closest(".toast").remove());
@@ -21,10 +24,16 @@ document.addEventListener("htmx:sendError", () => toast("The server did not answ
 document.addEventListener("htmx:responseError", (event) => {
   toast(`The server answered ${event.detail.xhr.status}. Reload the page and try again.`, "error");
 });
-// A fragment request that was led to the login page means that the session has ended.
-document.addEventListener("htmx:beforeSwap", (event) => {
-  if (new URL(event.detail.xhr.responseURL || location.href).pathname !== "/login") return;
-  event.detail.shouldSwap = false;
-  location.reload();
+// A fragment request that was led to the login page means that the session has ended. A form that is being filled in
+// stays as it is, and goes on once its reader has logged in elsewhere.
+let loggedOut = null;
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const { pathname } = new URL(detail.xhr.responseURL || location.href);
+  loggedOut?.remove();
+  if (pathname !== "/login") return;
+  detail.shouldSwap = false;
+  if (!detail.requestConfig.elt.matches("form")) return location.reload();
+  const link = Object.assign(document.createElement("a"), { href: pathname, target: "_blank", textContent: "Log in in another tab" });
+  loggedOut = toast(["You are logged out. ", link, ", then go on here."], "warning");
 });
 box?.querySelectorAll(".toast").forEach(retire);

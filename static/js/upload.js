@@ -1,20 +1,23 @@
 // Files go to the server when they are chosen; the form then carries only their ids.
+import { token } from "./token.js";
 
 export class UploadError extends Error {}
 
 /** Sends files for one field. onProgress(fraction). Resolves to the rows that carry them, as HTML. */
-export function send(url, token, field, files, onProgress = () => {}) {
+export function send(url, field, files, onProgress = () => {}) {
   const body = new FormData();
   body.append("field", field);
   for (const file of files) body.append("file", file);
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", url);
-    request.setRequestHeader("X-CSRFToken", token);
+    request.setRequestHeader("X-CSRFToken", token());
     request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
     request.onerror = () => reject(new UploadError("The connection broke. Choose the file again."));
     request.onload = () => {
-      if (request.status === 200 || request.status === 422) resolve(request.responseText);
+      if (new URL(request.responseURL).pathname === "/login") {
+        reject(new UploadError("You are logged out. Log in in another tab, then choose the file again."));
+      } else if (request.status === 200 || request.status === 422) resolve(request.responseText);
       else reject(new UploadError(`The server answered ${request.status}. Reload the page and try again.`));
     };
     request.send(body);
