@@ -51,20 +51,21 @@ def editor_for(request: HttpRequest, target: Target, schedule: Schedule | None =
     stored = Stored(target.values(task) if task else {})
     if request.method == "POST":
         when = ScheduleForm(request.POST, **common)
-        params = _bound_params(request, target, stored)
+        params = _bound_params(request, target)
+        uploads.keep_secrets(params, stored.params)
         plain_spoken(when)
         return Editor(when, plain_spoken(params), schedule)
     when = ScheduleForm(initial={} if task else {"name": _free_name(target.label)}, **common)
     initial = initial_from(target.form_class, stored.params)
-    return Editor(when, target.form_class(initial=masked(initial) if target.foreign else initial), schedule)
+    params = target.form_class(initial=masked(initial) if target.foreign else initial)
+    uploads.keep_secrets(params, stored.params)
+    return Editor(when, params, schedule)
 
 
-def _bound_params(request: HttpRequest, target: Target, stored: Stored) -> forms.Form:
+def _bound_params(request: HttpRequest, target: Target) -> forms.Form:
     if target.kind is None:
-        foreign = target.foreign
-        return target.form_class(uploads.with_old_secrets(request.POST, foreign, stored) if foreign else request.POST)
-    data = uploads.with_old_secrets(request.POST, target.kind, stored)
-    return target.kind.Form(data, uploads.given(request, target.kind))
+        return target.form_class(request.POST)
+    return target.kind.Form(request.POST, uploads.given(request, target.kind))
 
 
 def _free_name(label: str) -> str:

@@ -1,24 +1,25 @@
-"""Files of a form that is still being filled in: stored when they come, offered again until they are sent."""
+"""Files of a form that is being filled in: stored when they come, offered again until they are sent; its secrets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.datastructures import MultiValueDict
 
 from jobs.core.access import may_see
 from jobs.core.fields import FileRef, SecretField, UploadField
 from jobs.core.kind import Kind
-from jobs.core.redaction import decrypt
-from jobs.foreign.task import ForeignTask
+from jobs.core.redaction import MASK, opened
 from jobs.models import Artifact
 from jobs.submit.files import store
 from jobs.web.forms import kept_name, upload_fields
 from jobs.workflows.ready import Ready
+
+GIVE_AGAIN = "Give it again: what was stored cannot be read any more."
 
 
 class HasParams(Protocol):
@@ -105,16 +106,26 @@ def rewind(files: "MultiValueDict[str, Any]") -> None:
                 upload.seek(0)
 
 
-def with_old_secrets(data: QueryDict, kind: type[Kind] | ForeignTask, source: HasParams | None) -> QueryDict:
-    """The sent data, in which a secret left empty is the old one."""
-    if source is None:
-        return data
-    data = data.copy()
-    for name, field in kind.Form().fields.items():
-        old = source.params.get(name)
-        if isinstance(field, SecretField) and old and not data.get(name):
-            data[name] = decrypt(old)
-    return data
+def keep_secrets(form: forms.Form, old: Mapping[str, Any]) -> None:
+    """A secret left empty is the old one; where nobody can read that any more, the form asks for it."""
+    for name, field in form.fields.items():
+        if not isinstance(field, SecretField) or not old.get(name):
+            continue
+        html_name, secret = form.add_prefix(name), _clear(old[name])
+        if not secret:
+            field.required, field.help_text, field.error_messages["required"] = True, GIVE_AGAIN, GIVE_AGAIN
+        elif form.is_bound and not form.data.get(html_name):
+            sent: Any = form.data
+            form.data = sent.copy()
+            form.data[html_name] = secret  # type: ignore[index]
+
+
+def _clear(secret: Any) -> str:
+    """Empty where another SECRET_KEY encrypted it, or a record has only its mask."""
+    try:
+        return opened(secret) if isinstance(secret, str) and secret != MASK else ""
+    except ValueError:
+        return ""
 
 
 def _ref(artifact: Artifact) -> FileRef:

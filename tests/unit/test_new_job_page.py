@@ -261,6 +261,17 @@ class TestRerun:
         old.refresh_from_db()
         assert old.params["text"] == "Old sun"
 
+    def test_a_secret_that_another_key_encrypted_is_asked_for(self, page, old, settings):
+        settings.SECRET_KEY = "another"
+        page.force_login(old.owner)
+        asked = "Give it again: what was stored cannot be read any more."
+        assert asked in page.get(f"{URL}?from={old.id}").text
+        assert "Still to fill in: Code." in page.post(f"{URL}/preview", filled(**{"from": old.id})).text
+        answer = page.post(URL, filled(**{"from": old.id}))
+        assert answer.status_code == 422 and f'<a href="#id_code">Code</a>: {asked}' in answer.text
+        assert page.post(URL, filled(code="new", **{"from": old.id})).status_code == 302
+        assert decrypt(Job.objects.exclude(pk=old.pk).get().params["code"]) == "new"
+
     def test_other_peoples_jobs_are_not_shown(self, client, old, django_user_model):
         client.force_login(django_user_model.objects.create_user("other"))
         assert client.get(f"{URL}?from={old.id}").status_code == 404

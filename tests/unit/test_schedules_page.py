@@ -312,7 +312,12 @@ def test_files_and_secrets_are_kept_and_reach_the_job(browser, olga):
     schedule = Schedule.objects.get()
     kwargs = json.loads(schedule.task.kwargs)
     assert decrypt(kwargs["password"]) == "hunter2" and kwargs["files"][0]["artifact"] == artifact.id
-    job = run_now(schedule, olga)
+    kwargs["password"] = "encrypted:under another key"
+    PeriodicTask.objects.update(kwargs=json.dumps(kwargs))
+    assert "cannot be read any more" in browser.get(f"/schedules/{schedule.pk}/edit").text
+    assert browser.post(f"/schedules/{schedule.pk}/edit", again).status_code == 422
+    assert browser.post(f"/schedules/{schedule.pk}/edit", again | {"password": "hunter2"}).status_code == 302
+    job = run_now(Schedule.objects.get(), olga)
     assert decrypt(job.params["password"]) == "hunter2"
     assert Artifact.storage().open(job.params["files"][0]["path"]).read() == b"hello"
     assert job.artifacts.get().path == artifact.path

@@ -117,6 +117,19 @@ class TestSecrets:
         assert new.rerun_of == old
         assert message_for(new).kwargs == {"user": "w", "password": "hunter2"}
 
+    @pytest.mark.parametrize("secret", ["••••••", "encrypted:under another key", 1234])
+    def test_a_secret_that_nobody_can_read_is_asked_for(self, page, secret):
+        old = Job.objects.create(
+            kind=f"{NAME}login", is_kind=False, title="Login", queue="cpu", state="FAILURE", via="celery",
+            params={"args": ["u"], "kwargs": {"password": secret}},
+        )  # fmt: skip
+        asked = "Give it again: what was stored cannot be read any more."
+        assert asked in page.get(f"{URL}login?from={old.id}").text
+        sent = filled(user="u", password="", settings="") | {"from": old.id}
+        assert "Still to fill in: Password." in page.post(f"{URL}login/preview", sent).text
+        assert page.post(f"{URL}login", sent).status_code == 422
+        assert page.post(f"{URL}login", sent | filled(password="p")).status_code == 302
+
     def test_a_mask_is_not_taken_for_a_secret(self, page, old):
         answer = page.post(f"{URL}login", filled(user="u", password="p", settings='{"token": "••••••"}'))
         assert answer.status_code == 422 and "give it again" in answer.text

@@ -46,7 +46,9 @@ def fill_in(request: HttpRequest, slug: str) -> HttpResponse:
     source = _source(request, kind)
     if request.method == "GET":
         initial = initial_from(kind.Form, source.params if source else request.GET.dict())
-        return _page(request, kind, kind.Form(initial=initial), Options(user=request.user, kind=kind, source=source),
+        form: forms.Form = kind.Form(initial=initial)
+        uploads.keep_secrets(form, source.params if source else {})
+        return _page(request, kind, form, Options(user=request.user, kind=kind, source=source),
                      source, uploads.offered(request, kind, source))  # fmt: skip
     form, options = _bound(request, kind, source)
     valid = all([form.is_valid(), options.is_valid()])
@@ -95,8 +97,8 @@ def _source(request: HttpRequest, kind: type[Kind]) -> Job | None:
 
 
 def _bound(request: HttpRequest, kind: type[Kind], source: Job | None) -> tuple[forms.Form, Options]:
-    data = uploads.with_old_secrets(request.POST, kind, source)
-    form = kind.Form(data, uploads.given(request, kind))
+    form = kind.Form(request.POST, uploads.given(request, kind))
+    uploads.keep_secrets(form, source.params if source else {})
     return plain_spoken(form), Options(request.POST, user=request.user, kind=kind, source=source)
 
 

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
+from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -11,12 +12,12 @@ from django.urls import path, reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from jobs.core.errors import Conflict, OverQuota, Refused
-from jobs.core.fields import SecretField
-from jobs.core.redaction import decrypt, opened
+from jobs.core.redaction import opened
 from jobs.foreign.form import TaskForm
 from jobs.foreign.task import ForeignTask, task_named
 from jobs.models import Job
 from jobs.submit.foreign import submit_task
+from jobs.web import uploads
 from jobs.web.forms import dressed, plain_spoken, sections
 from jobs.web.pages.new_options import Options
 from jobs.web.pages.new_preview import show, what_will_happen
@@ -35,6 +36,7 @@ def fill_in(request: HttpRequest, name: str) -> HttpResponse:
     if request.method == "GET":
         initial = task.initial(source.params) if source else {}
         form = task.Form(initial=initial, prefix=PREFIX)
+        _keep_secrets(form, task, source)
         return _page(request, task, form, Options(user=request.user, kind=task, source=source), source)
     form, options = _bound(request, task, source)
     valid = all([form.is_valid(), options.is_valid()])
@@ -80,13 +82,13 @@ def _source(request: HttpRequest, task: ForeignTask) -> Job | None:
 
 def _bound(request: HttpRequest, task: ForeignTask, source: Job | None) -> tuple[TaskForm, Options]:
     """Both forms as sent; a secret left empty is the source's."""
-    data = request.POST.copy()
-    form = task.Form(data, prefix=PREFIX)
-    old = task.values(source.params) if source else {}
-    for name, field in form.fields.items():
-        if isinstance(field, SecretField) and old.get(name) and not data.get(form.add_prefix(name)):
-            data[form.add_prefix(name)] = decrypt(old[name])
+    form = task.Form(request.POST, prefix=PREFIX)
+    _keep_secrets(form, task, source)
     return plain_spoken(form), Options(request.POST, user=request.user, kind=task, source=source)  # type: ignore[return-value]
+
+
+def _keep_secrets(form: forms.Form, task: ForeignTask, source: Job | None) -> None:
+    uploads.keep_secrets(form, task.values(source.params) if source else {})
 
 
 def _submit(request: HttpRequest, task: ForeignTask, form: TaskForm, options: Options, source: Job | None) -> Job:
