@@ -57,7 +57,7 @@ class Cursor:
             padded = token.encode("ascii") + b"=" * (-len(token) % 4)
             text = base64.b64decode(padded, b"-_", validate=True).decode("ascii")
             micros, seq = text[1:].split(".")
-            if text[0] not in "no" or int(seq) >= 2**63:
+            if text[0] not in "no" or not 0 <= int(seq) < 2**63:
                 raise ValueError(token)
             return cls(_EPOCH + timedelta(microseconds=int(micros)), int(seq), text[0] == "n")
         except (ValueError, IndexError, OverflowError, binascii.Error):

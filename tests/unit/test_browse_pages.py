@@ -52,10 +52,14 @@ def test_newer_leads_back_and_ends_at_the_first_page():
     assert titles(back) == ["0", "1"] and back.previous is None
 
 
-@pytest.mark.parametrize("token", ["x", "b3g", "bzEuMg==junk", "é", "bzk5OTk5OTk5OTk5OTk5OTk5OTk5OTkuMQ"])
-def test_a_wrong_cursor_is_refused_by_name(token):
+@pytest.mark.parametrize(
+    "token",
+    ["x", "b3g", "bzEuMg==junk", "é", "bzk5OTk5OTk5OTk5OTk5OTk5OTk5OTkuMQ", "bzAuLTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5"],
+)
+@pytest.mark.parametrize("query", [Query(), Query(words=("x",))])
+def test_a_wrong_cursor_is_refused_by_name(query, token):
     with pytest.raises(Refused) as refused:
-        page(Query(), token)
+        page(query, token)
     assert "cursor" in refused.value.errors
 
 
