@@ -1,4 +1,4 @@
-"""What a file that somebody sent, or a kind made, is called: to people, and in the storage."""
+"""What a file that somebody sent, or a kind made, is called: to people, and on disk."""
 
 from pathlib import PurePath
 
@@ -18,8 +18,14 @@ def shown_name(sent: str) -> str:
 
 def stored_name(shown: str) -> str:
     """Of plain letters, digits, dots and dashes, never empty: cut from the left, so that its suffix stays."""
-    try:
-        valid = get_valid_filename(shown)
-    except SuspiciousFileOperation:  # nothing of it is left
-        return _NAMELESS
+    valid = valid_name(shown, _NAMELESS)
     return valid.encode(errors="ignore")[-_MOST:].decode(errors="ignore").lstrip(".") or _NAMELESS
+
+
+def valid_name(text: str, otherwise: str) -> str:
+    """The text as any file system takes it; `otherwise` where nothing is left of it, as of “🎉” or “???”."""
+    try:
+        name = get_valid_filename(text)
+    except SuspiciousFileOperation:
+        return otherwise
+    return name if name.strip("._") else otherwise

@@ -216,6 +216,13 @@ def test_all_outputs_come_as_one_zip_of_the_last_attempt(client, alice):  # noqa
         assert sorted(archive.namelist()) == ["a.txt", "b.txt"] and archive.read("a.txt") == b"new" * 200_000
 
 
+@pytest.mark.parametrize("title", ["🎉", "???", "..", "***"])
+def test_the_zip_of_a_job_without_a_letter_in_its_label_has_a_name(client, alice, title):  # noqa: F811
+    job = make_job(title, owner=alice)
+    save(job, "a.txt", b"a")
+    assert get(client, alice, job, suffix="outputs.zip")["Content-Disposition"] == 'attachment; filename="files.zip"'
+
+
 def test_a_foreign_task_with_an_odd_id_has_its_page(client, olga):  # noqa: F811
     job = make_job("shop.tasks.index", kind="shop.tasks.index", is_kind=False, id="orders/2026 #1?")
     client.force_login(olga)

@@ -225,6 +225,11 @@ class TestFiles:
         assert Job.objects.get().params["pictures"] == []
         assert "secret.png" not in page.get(f"{URL}?pictures__kept={theirs.id}").text
 
+    def test_a_file_without_a_letter_in_its_name_is_stored(self, page):
+        answer = page.post("/new/pack/upload", {"field": "files", "file": [png("🎉"), png("!!!")]})
+        assert answer.status_code == 200 and "🎉" in answer.text and "!!!" in answer.text
+        assert all(artifact.path.endswith("/file") for artifact in Artifact.objects.all())
+
     def test_files_are_stored_when_chosen(self, page):
         answer = page.post(f"{URL}/upload", {"field": "pictures", "file": [png("a.png"), png("big.png", 101)]})
         assert answer.status_code == 200

@@ -8,10 +8,10 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
-from django.utils.text import get_valid_filename
 from django.views.decorators.http import require_GET
 
 from jobs.browse import detail
+from jobs.core.filenames import valid_name
 from jobs.models import Artifact, Job
 
 #: What a browser may show in the page itself; everything else, SVG and HTML first of all, is downloaded.
@@ -50,7 +50,7 @@ def outputs(request: HttpRequest, job_id: str) -> Any:
     if not files:
         raise Http404("The job has made no files.")
     response = StreamingHttpResponse(_zipped(files), content_type="application/zip")
-    name = get_valid_filename(job.title)[:80] if job.title.strip("._ ") else "files"
+    name = valid_name(job.title, "files")[:80]
     response["Content-Disposition"] = f'attachment; filename="{name.encode("ascii", "ignore").decode() or "files"}.zip"'
     return _guarded(response)
 
