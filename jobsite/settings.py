@@ -195,6 +195,8 @@ X_FRAME_OPTIONS = "SAMEORIGIN"
 # Django's own defence is off by size; the kind's form states the limit beside the field (see core/fields.py).
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 500
+# A form carries a field for each file that is stored already, 10,000 for a zip, and 50 steps of a workflow at 30 each.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "tmp"
 FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from django import forms
+from django.conf import settings
 
 from jobs.core.errors import PermanentError
 from jobs.core.fields import MB, UploadField, size_in_words
@@ -30,7 +31,8 @@ class PackForm(Kind.Form):
         multiple=True,
         max_count=MAX_FILES,
         max_size=1000 * MB,
-        help_text=f"Up to {MAX_FILES:,}, together up to {size_in_words(MAX_UNPACKED)}.",
+        help_text=f"Up to {MAX_FILES:,}, together up to {size_in_words(MAX_UNPACKED)}. A program, or a page without "
+        f"scripts, sends at most {settings.DATA_UPLOAD_MAX_NUMBER_FILES:,} at a time.",
     )
     name = forms.CharField(
         label="Name of the zip",

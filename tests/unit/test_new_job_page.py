@@ -12,6 +12,7 @@ from jobs.core.fields import SecretField, UploadField
 from jobs.core.kind import Kind
 from jobs.core.redaction import decrypt
 from jobs.core.registry import all_kinds
+from jobs.kinds.pack import MAX_FILES
 from jobs.models import Artifact, Job
 
 
@@ -229,6 +230,16 @@ class TestFiles:
         answer = page.post("/new/pack/upload", {"field": "files", "file": [png("🎉"), png("!!!")]})
         assert answer.status_code == 200 and "🎉" in answer.text and "!!!" in answer.text
         assert all(artifact.path.endswith("/file") for artifact in Artifact.objects.all())
+
+    def test_as_many_files_as_a_form_promises_are_taken_and_packed_again(self, page, lena):
+        stored = [Artifact(owner=lena, is_input=True, name="a.txt", size=1, path="a.txt") for _ in range(MAX_FILES)]
+        ids = [artifact.id for artifact in Artifact.objects.bulk_create(stored)]
+        sent = {key: value for key, value in filled(name="all.zip", files__kept=ids).items() if key != "text"}
+        assert "10,000 files" in page.post("/new/pack/preview", sent).text
+        assert page.post("/new/pack", sent).status_code == 302
+        job = Job.objects.get()
+        assert [file["artifact"] for file in job.params["files"]] == ids
+        assert kept_ids(page.get(f"/new/pack?from={job.id}").text, "files") == ids
 
     def test_files_are_stored_when_chosen(self, page):
         answer = page.post(f"{URL}/upload", {"field": "pictures", "file": [png("a.png"), png("big.png", 101)]})

@@ -13,6 +13,7 @@ from jobs.core.redaction import decrypt
 from jobs.core.registry import all_kinds
 from jobs.models import Artifact, Edge, Job, Step, Workflow
 from jobs.models.workflow import OnFailure
+from jobs.web.workflow_form import MOST_STEPS
 from tests.unit import foreign_tasks  # noqa: F401  registers the tasks
 from tests.unit.job_rows import alice, olga, users  # noqa: F401
 
@@ -119,6 +120,15 @@ class TestRows:
         page.send(do="remove:1")
         assert titled(page) == ["1. Sleep"]
         assert page.data["s3-when"] == ["after"], "the first is asked no more when it runs"
+
+    def test_it_takes_fifty_steps_of_the_longest_form(self, page):
+        page.add("kind:image").add("kind:image")
+        second = {name: values for name, values in page.data.items() if name.startswith("s2-")}
+        rest = range(3, MOST_STEPS)
+        many = {name.replace("s2-", f"s{step}-", 1): values for step in rest for name, values in second.items()}
+        page.add("kind:image", many | {"step": [str(step) for step in range(1, MOST_STEPS)]})
+        assert len(page.data["step"]) == MOST_STEPS and sum(map(len, page.data.values())) > 1000
+        assert "This form takes 50 steps" in page.add("kind:image").html
 
     def test_what_was_typed_stays(self, page):
         page.add("kind:test-parcel")
