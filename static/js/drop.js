@@ -1,6 +1,8 @@
 // A file dropped on "New job" proposes the kinds that take it; where only one does, its form opens with the file.
-import { elements, fits, onDrop, send } from "./upload.js";
+import { fits, onDrop, send } from "./upload.js";
 
+// An address names no more files than this.
+const MOST = 1000;
 const hint = document.querySelector("[data-drop-hint]");
 const list = document.querySelector(".choices");
 let dropped = [];
@@ -13,7 +15,8 @@ async function open(choice) {
   const { field, uploadUrl } = choice.dataset;
   hint.textContent = `Uploading ${names(dropped)}.`;
   try {
-    const rows = elements(await send(uploadUrl, field, dropped));
+    const rows = [];
+    for await (const some of send(uploadUrl, field, dropped)) rows.push(...some);
     const refused = rows.find((row) => row.matches("[data-upload-error]"));
     if (refused) {
       hint.textContent = refused.textContent;
@@ -31,6 +34,10 @@ async function open(choice) {
 
 if (list) {
   onDrop((files) => {
+    if (files.length > MOST) {
+      hint.textContent = `${names(files)} are too many for here. Open the form that takes them, and drop them there.`;
+      return;
+    }
     dropped = files;
     const all = [...list.children].filter(
       ({ dataset }) => dataset.field && files.every((file) => fits(file, dataset.accept)),

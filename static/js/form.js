@@ -1,5 +1,5 @@
 // The form of a new job: files are sent when chosen or dropped, the button answers in place.
-import { elements, fits, onDrop, send } from "./upload.js";
+import { fits, onDrop, send } from "./upload.js";
 
 const form = document.querySelector("[data-new-form]");
 const button = document.querySelector("[data-submit]");
@@ -15,12 +15,12 @@ async function take(field, files) {
   sending += 1;
   button.disabled = true;
   try {
-    const html = await send(field.closest("[data-upload-url]").dataset.uploadUrl, field.dataset.upload, files, (fraction) => {
-      button.textContent = `Uploading ${Math.round(100 * fraction)} %`;
-    });
-    const rows = elements(html);
-    if (!input.multiple && rows.some((row) => row.matches(".kept"))) kept.replaceChildren();
-    kept.append(...rows);
+    const url = field.closest("[data-upload-url]").dataset.uploadUrl;
+    const tell = (fraction) => { button.textContent = `Uploading ${Math.round(100 * fraction)} %`; };
+    for await (const rows of send(url, field.dataset.upload, files, tell)) {
+      if (!input.multiple && rows.some((row) => row.matches(".kept"))) kept.replaceChildren();
+      kept.append(...rows);
+    }
   } catch (error) {
     const told = Object.assign(document.createElement("p"), { className: "error", textContent: error.message });
     told.dataset.uploadError = "";

@@ -3,8 +3,26 @@ import { token } from "./token.js";
 
 export class UploadError extends Error {}
 
-/** Sends files for one field. onProgress(fraction). Resolves to the rows that carry them, as HTML. */
-export function send(url, field, files, onProgress = () => {}) {
+// Files of one request: the server takes no more than some hundreds.
+const BATCH = 100;
+
+/** Sends files for one field. onProgress(fraction). Yields the rows that carry them, a request's at a time. */
+export async function* send(url, field, files, onProgress = () => {}) {
+  const whole = bytes(files) || 1;
+  let sent = 0;
+  for (let at = 0; at < files.length; at += BATCH) {
+    const batch = files.slice(at, at + BATCH);
+    const size = bytes(batch);
+    yield elements(await post(url, field, batch, (fraction) => onProgress((sent + fraction * size) / whole)));
+    sent += size;
+  }
+}
+
+function bytes(files) {
+  return files.reduce((sum, { size }) => sum + size, 0);
+}
+
+function post(url, field, files, onProgress) {
   const body = new FormData();
   body.append("field", field);
   for (const file of files) body.append("file", file);
@@ -13,10 +31,10 @@ export function send(url, field, files, onProgress = () => {}) {
     request.open("POST", url);
     request.setRequestHeader("X-CSRFToken", token());
     request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
-    request.onerror = () => reject(new UploadError("The connection broke. Choose the file again."));
+    request.onerror = () => reject(new UploadError("The connection broke. Choose again what is missing."));
     request.onload = () => {
       if (new URL(request.responseURL).pathname === "/login") {
-        reject(new UploadError("You are logged out. Log in in another tab, then choose the file again."));
+        reject(new UploadError("You are logged out. Log in in another tab, then choose again what is missing."));
       } else if (request.status === 200 || request.status === 422) resolve(request.responseText);
       else reject(new UploadError(`The server answered ${request.status}. Reload the page and try again.`));
     };
@@ -25,7 +43,7 @@ export function send(url, field, files, onProgress = () => {}) {
 }
 
 /** The elements of an HTML text from our own server. */
-export function elements(html) {
+function elements(html) {
   return [...new DOMParser().parseFromString(html, "text/html").body.children];
 }
 
