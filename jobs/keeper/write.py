@@ -13,7 +13,7 @@ from jobs.core.outcome import clean
 from jobs.core.states import State
 from jobs.keeper.plan import SHOWN, AttemptChange, Count, JobChange
 from jobs.models import Artifact, Incident, LedgerEntry, LogLine
-from jobs.wire.events import Event
+from jobs.wire.events import Event, exact_moment
 
 _PUBLISHED_SET = ("published_at", "changed", "next_check_at")
 _JOB_SET = (*SHOWN, "signature", *_PUBLISHED_SET)
@@ -118,7 +118,7 @@ def artifacts(rows: list[tuple[JobChange, Event]]) -> None:
                 content_type=clean(event.fields.get("content_type"))[:100],
                 size=event.fields["size"],
                 path=event.fields["path"],
-                created=event.at,
+                created=exact_moment(event.id),
             )
             for job, event in rows
         ],

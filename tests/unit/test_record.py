@@ -105,6 +105,18 @@ def test_an_unknown_job_is_passed_over_and_a_foreign_one_accepted():
     assert (job.title, job.kind, job.state) == ("do it", "a.b.do_it", "STARTED")
 
 
+def test_files_that_were_told_of_within_a_millisecond_keep_their_order():
+    job = submit("add", {})
+    names = [f"{number}.txt" for number in range(12)]
+    told = [
+        Event(f"1790000000000-{number}", events.ARTIFACT, job.id, 1, "",
+              {"artifact": f"{99 - number:032}", "name": name, "size": 1, "path": f"outputs/{name}"})
+        for number, name in enumerate(names)
+    ]  # fmt: skip
+    record(told)
+    assert list(job.artifacts.order_by("created", "id").values_list("name", flat=True)) == names
+
+
 def test_numbers_that_no_row_takes_are_the_nearest_ones_that_it_does():
     stranger = Job(id="endless")
     told = {"max_attempts": float("inf"), "priority": -1, "args": [float("nan")], "kwargs": {"x": float("inf")}}
