@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import (
     BadRequest,
     PermissionDenied,
@@ -89,7 +90,8 @@ def problem_of(error: Exception) -> Problem:
         case RequestDataTooBig():
             return Problem(413, "The body is too large: at most 20 MB are taken beside files.")
         case TooManyFieldsSent() | TooManyFilesSent():
-            return Problem(413, "Too many fields or files in one request.")
+            fields, files = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS, settings.DATA_UPLOAD_MAX_NUMBER_FILES
+            return Problem(413, f"Too many in one request: at most {fields:,} fields and {files:,} files are taken.")
         case MultiPartParserError() | UnreadablePostError() | BadRequest() | SuspiciousOperation():
             return Problem(400, f"The request cannot be read: {error}")
         case Http404():

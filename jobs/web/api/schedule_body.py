@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from jobs.browse.represent import iso
 from jobs.core import priorities
-from jobs.core.errors import Refused
+from jobs.core.errors import Refused, unknown
 from jobs.core.redaction import masked
 from jobs.foreign.task import readable_call_of
 from jobs.models import Schedule
@@ -167,8 +167,8 @@ def _params(request: HttpRequest, body: Body, target: Target, schedule: Schedule
 
 
 def _foreign(target: Target, given: dict[str, Any]) -> forms.Form:
-    if unknown := set(given) - {"args", "kwargs"}:
-        raise Refused({name[:100]: ["Unknown: a task that is no kind takes args and kwargs."] for name in unknown})
+    if strange := [name for name in given if name not in ("args", "kwargs")]:
+        raise Refused(unknown(strange, "Unknown: a task that is no kind takes args and kwargs."))
     plain = ForeignForm({name: json.dumps(value) for name, value in given.items() if value is not None})
     if target.foreign is None or not plain.is_valid():
         return plain
