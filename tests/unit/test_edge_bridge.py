@@ -198,7 +198,23 @@ def test_a_made_up_answer_is_made_and_ended_in_one_thread_whose_connections_are_
         assert client.get("/").text.split() == [str(number) for number in range(50)]
         until(lambda: len(threads) == 51)
         assert len(set(threads)) == 1
-        assert client.get("/").text and len(set(threads)) == 2
+
+
+def test_of_answers_that_are_made_at_once_one_that_hangs_holds_up_no_other():
+    hangs = threading.Event()
+
+    def produce(environ, start_response):
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] == "/hangs":
+            yield b"so far"
+            hangs.wait(10)
+        yield b"done"
+
+    with serving(produce) as served, served.client() as client, client.stream("GET", "/hangs") as stuck:
+        for _ in range(8):
+            assert client.get("/").text == "done"
+        hangs.set()
+        assert stuck.read() == b"so fardone"
 
 
 def test_a_made_up_answer_that_fails_on_the_way_is_cut_off_and_closed(caplog):

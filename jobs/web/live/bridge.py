@@ -6,9 +6,9 @@ while a piece of the answer is made, not while it is sent.
 """
 
 import asyncio
-import itertools
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import SpooledTemporaryFile
@@ -72,7 +72,8 @@ class Bridge:
         self._files = ThreadPoolExecutor(2, thread_name_prefix="files")
         # Each answer stays with one of them: connections to SQL belong to threads.
         self._makers = [ThreadPoolExecutor(1, thread_name_prefix="maker") for _ in range(_MAKERS)]
-        self._next_maker = itertools.cycle(self._makers)
+        #: Answers that each has in hand.
+        self._making = Counter(dict.fromkeys(self._makers, 0))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, is_known: bool = True) -> int:
         """Answers the request; returns the status that was sent. is_known: whoever sends it may send files."""
@@ -172,7 +173,9 @@ class Bridge:
     async def _send_pieces(self, answer: "_Answer", pieces: Iterable[bytes], with_body: bool) -> None:
         """A thread makes a piece, the loop sends it, and so on: a slow client holds no thread."""
         is_file = isinstance(pieces, FileToSend)
-        threads, patience = (self._files, None) if is_file else (next(self._next_maker), _STALLED)
+        idlest = min(self._makers, key=self._making.__getitem__)
+        threads, patience = (self._files, None) if is_file else (idlest, _STALLED)
+        self._making[threads] += 1
         try:
             left = await self._run(threads, iter, pieces)
             while with_body and not answer.gone and (piece := await self._run(threads, next, left, None)) is not None:
@@ -181,7 +184,10 @@ class Bridge:
                 await answer.send_rest()
         finally:
             # Ends the request for Django; in the thread that may still be making a piece, where this was cancelled.
-            await self._run(threads, getattr(pieces, "close", lambda: None))
+            try:
+                await self._run(threads, getattr(pieces, "close", lambda: None))
+            finally:
+                self._making[threads] -= 1
 
 
 class _Answer:
