@@ -93,7 +93,7 @@ class Outbox:
         The keeper's word alone comes too late: until it is renewed, the keeper may have recorded newer events.
         """
         seen = epoch, next((line for line in server.splitlines() if line.startswith("run_id:")), "")
-        if self._redis and (seen != self._redis or not epoch):
+        if self._redis and seen != self._redis:
             for report in list(self._reports):
                 report.event = ""
         self._redis = seen

@@ -38,6 +38,21 @@ def test_what_sql_has_is_forgotten(raw):
     assert outbox.held() == set()
 
 
+def test_while_redis_has_no_epoch_nothing_is_sent_again_and_again(raw):
+    outbox, client = Outbox(), redis_client()
+    Epoch(0).look(client)
+    report = log_line()
+    outbox.send(report)
+    outbox.tend(raw)
+    client.flushall()
+
+    for _ in range(5):
+        report.made -= GRACE + 1
+        outbox.tend(raw)
+
+    assert client.xlen(keys.EVENTS) == 1
+
+
 def test_what_redis_lost_before_sql_had_it_is_sent_again(raw):
     reader, outbox, client = Reader(), Outbox(), redis_client()
     reader.step(0.01)
