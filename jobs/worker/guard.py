@@ -68,11 +68,7 @@ def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
         except Reported:
             raise
         except Reject as error:
-            if error.requeue:
-                # The message itself would come back as an attempt that has run, and be refused.
-                raise task.retry(exc=error, countdown=0, max_retries=_WITHOUT_END, throw=False) from error
-            report.ended_itself(execution, error)
-            raise
+            raise _after_reject(task, execution, error) from error
         except Ignore as error:
             report.ended_itself(execution, error)
             raise
@@ -81,6 +77,23 @@ def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
             request.jobsite_usage = report.usage(execution)
 
     return guard
+
+
+def _after_reject(task: Any, execution: Execution, rejected: Reject) -> BaseException:
+    """What is to be raised in its place."""
+    if isinstance(rejected.reason, Exception) and not rejected.requeue:
+        return rejected.reason  # Celery's own: it could not send the retry, and this is why
+    if not rejected.requeue:
+        report.ended_itself(execution, rejected)
+        return Reported(str(rejected.reason))
+    # The message itself would come back as an attempt that has run, and be refused.
+    try:
+        return task.retry(exc=rejected, countdown=0, max_retries=_WITHOUT_END, throw=False)
+    except Reject as error:
+        return error.reason if isinstance(error.reason, Exception) else error
+    finally:
+        # Left on the task by `retry`, whose other jobs have their own number.
+        task.__dict__.pop("override_max_retries", None)
 
 
 def _replacing(on_replace: Callable[[Any], Any]) -> Callable[[Any], Any]:
