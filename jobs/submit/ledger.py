@@ -20,14 +20,12 @@ def restore(jobs: Iterable[Job]) -> None:
 
 
 def _restore(job: Job) -> None:
-    client, key = redis_client(), keys.ledger(job.id)
-    copied = LedgerEntry.objects.filter(job=job.pk)
-    if client.hlen(key) >= copied.count():  # each entry of SQL's was in Redis first
-        return
-    pipe = client.pipeline(transaction=False)
-    for number, entry in enumerate(copied.iterator(_BATCH), 1):
+    pipe, key = redis_client().pipeline(transaction=False), keys.ledger(job.id)
+    number = 0
+    for number, entry in enumerate(LedgerEntry.objects.filter(job=job.pk).iterator(_BATCH), 1):
         pipe.hsetnx(key, entry.key, f"{entry.state}\n{entry.note}")
         if number % _BATCH == 0:
             pipe.execute()
-    pipe.expire(key, keys.LEDGER_EXPIRES)
-    pipe.execute()
+    if number:
+        pipe.expire(key, keys.LEDGER_EXPIRES)
+        pipe.execute()
