@@ -70,11 +70,15 @@ def _cancel(job: Job, now: datetime) -> None:
 def _unblock(now: datetime, blocked: list[Job]) -> list[Job]:
     """The jobs that may start, of those before which all have ended."""
     ready: list[Job] = []
+    told: list[Job] = []
     for job in blocked:
         try:
             ready += advance.release(job, now)
         except advance.NeverStarts as never:
             settle(job.id, job.attempt, str(job.owner_id or ""), never.state, never.error_type, never.text)
+            told.append(job)
+    # Until SQL has it: Redis may lose the event before, and nothing else would mark them again.
+    _look_again(now, told, 15.0)
     # Whoever is still to wait is marked again when the next one before it ends.
     _look_again(now, blocked, None)
     return ready
