@@ -4,8 +4,9 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -19,6 +20,7 @@ from jobs.core.registry import all_kinds, get_kind
 from jobs.core.search_words import words_for
 from jobs.core.states import UNFINISHED
 from jobs.models import Artifact, AuditEntry, Job
+from jobs.models.artifact import new_artifact_id
 from jobs.models.job import Via, new_id
 from jobs.models.writing import write
 from jobs.submit import files as stored
@@ -152,10 +154,14 @@ def submit_many(
 
 @dataclass(frozen=True)
 class Draft:
-    """A job that was checked and is not stored yet; kept: ids of the stored files that it takes."""
+    """A job that was checked and is not stored yet; kept: ids of the stored files that it takes.
+
+    ids: those of the rows of its own for these, where its parameters name them already.
+    """
 
     job: Job
     kept: list[str]
+    ids: Mapping[str, str] = field(default_factory=dict)
 
 
 def draft(kind: str | type[Kind], params: Mapping[str, Any], *, user: Any = None, **options: Any) -> Draft:
@@ -289,7 +295,9 @@ def _keep_artifacts(drafts: Sequence[Draft]) -> None:
         seqs.update(some.values_list("id", "seq"))
     for each in drafts:
         each.job.seq = seqs[each.job.id]
-    Artifact.objects.bulk_create([copy for each in drafts for copy in _copies(each.kept, each.job, each.job.owner)])
+    Artifact.objects.bulk_create(
+        [copy for each in drafts for copy in _copies(each.kept, each.job, each.job.owner, each.ids)]
+    )
 
 
 def keep_files(job: Job, kept: list[str]) -> None:
@@ -298,13 +306,14 @@ def keep_files(job: Job, kept: list[str]) -> None:
     Artifact.objects.bulk_create([copy for copy in _copies(kept, job, job.owner) if copy.path not in have])
 
 
-def _copies(kept: list[str], job: Job, user: Any) -> list[Artifact]:
+def _copies(kept: list[str], job: Job, user: Any, ids: Mapping[str, str] = MappingProxyType({})) -> list[Artifact]:
     """Rows of the job's own for files that were stored before: the bytes stay while any row names them."""
     if not kept:
         return []
     owner = user if user is not None and user.pk else None
     return [
         Artifact(
+            id=ids.get(old.id) or new_artifact_id(),
             job=job,
             owner=owner,
             is_input=True,

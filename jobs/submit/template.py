@@ -6,9 +6,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from jobs.core.errors import Refused
-from jobs.core.fields import SecretField
+from jobs.core.fields import SecretField, UploadField
 from jobs.core.kind import Kind
 from jobs.core.redaction import encrypt
+from jobs.models.artifact import new_artifact_id
 from jobs.submit.submit import Draft, row_for
 from jobs.submit.validate import bind, check_names, cleaned
 
@@ -39,6 +40,33 @@ def drafted_template(
         name: encrypt(value) if isinstance(form.fields[name], SecretField) and value and name not in unknown else value
         for name, value in params.items()
     }
-    stored: list[Any] = [upload for name in form.files for upload in form.files.getlist(name)]
-    kept = [upload.artifact for upload in stored]
-    return Draft(row_for(kind, template, user=user, blocked=True, **options), kept)
+    in_part = bind(kind, _files_in(form, params, unknown, is_open), None, user)
+    stored: list[Any] = [
+        upload for files in (form.files, in_part.files) for name in files for upload in files.getlist(name)
+    ]
+    # What a step names must be there when it starts, however late: uploads that no job has go after a day.
+    ids = {upload.artifact: new_artifact_id() for upload in stored}
+    for name, each in form.fields.items():
+        if isinstance(each, UploadField) and name in template:
+            template[name] = _renamed(template[name], ids)
+    return Draft(row_for(kind, template, user=user, blocked=True, **options), list(ids), ids)
+
+
+def _files_in(
+    form: Any, params: Mapping[str, Any], unknown: set[str], is_open: Callable[[Any], bool]
+) -> dict[str, list[Any]]:
+    """Of fields of which a part is known, the stored files in it."""
+    return {
+        name: [item for item in params[name] if not is_open(item)]
+        for name in unknown
+        if isinstance(form.fields.get(name), UploadField) and isinstance(params[name], list)
+    }
+
+
+def _renamed(value: Any, ids: Mapping[str, str]) -> Any:
+    """The files in it by their ids in `ids`."""
+    if isinstance(value, list):
+        return [_renamed(item, ids) for item in value]
+    if isinstance(value, Mapping):
+        return {**value, "artifact": ids.get(value.get("artifact", ""), value.get("artifact"))}
+    return ids.get(value, value)

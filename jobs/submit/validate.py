@@ -1,7 +1,7 @@
 """From what somebody sent to parameters that a worker can trust, through the kind's own Form."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -106,7 +106,7 @@ def _text(value: Any) -> str:
 
 def _add_stored_files(given: "MultiValueDict[str, Any]", name: str, value: Any, user: Any) -> None:
     """Files named by their artifact's id (or by the reference that holds it), where the user may see them."""
-    items = [item for item in (value if isinstance(value, list | tuple) else [value]) if item not in (None, "")]
+    items = list(_each_file(value))
     if not items:
         return
     rows = Artifact.objects.select_related("job").only("name", "size", "path", "owner", "job__owner")
@@ -122,6 +122,15 @@ def _add_stored_files(given: "MultiValueDict[str, Any]", name: str, value: Any, 
             named = item.get("artifact") if isinstance(item, Mapping) else item
             raise Refused({name: [f"No stored file {named!r}. Upload one, or name an artifact of a job of yours."]})
         given.appendlist(name, FileRef(artifact.id, artifact.name, artifact.size, artifact.path))
+
+
+def _each_file(value: Any) -> Iterator[Any]:
+    """Lists within the list too: a workflow's step may name files of its own beside all of the step before."""
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(item, list):
+            yield from _each_file(item)
+        elif item not in (None, ""):
+            yield item
 
 
 def _id_of(item: Any) -> str:
