@@ -48,11 +48,10 @@ def waiting_since(now: datetime) -> dict[str, datetime]:
 
     A retry, a step that was let start and a job that has become due were made long before they began to wait.
     """
-    first = Job.objects.filter(state=State.PENDING).order_by("created", "seq").values("seq")[:CAP]
+    first = waiting_now(now).order_by("created", "seq").values("seq")[:CAP]
     began = Greatest(Coalesce("published_at", "changed"), Coalesce("due_at", "published_at", "changed"))
-    # Not by the state once more: SQLite would rather go through all that have it.
-    waiting = Job.objects.filter(seq__in=first, blocked=False).exclude(due_at__gt=now)
-    return dict(waiting.order_by().values_list("queue").annotate(began=Min(began)))
+    waiting = Job.objects.filter(seq__in=first).order_by()
+    return dict(waiting.values_list("queue").annotate(began=Min(began)))
 
 
 def capped(jobs: QuerySet[Job]) -> int:
@@ -104,11 +103,11 @@ def _paused(paused: dict[str, Pause], now: datetime) -> list[Alert]:
 
 def _unserved(served: set[str], now: datetime) -> list[Alert]:
     found = []
-    since = waiting_since(now)
     for queue in POOLS:
         if queue in served or not (count := capped(waiting_now(now).filter(queue=queue))):
             continue
-        waits = f", oldest {words.duration(now - since[queue])}" if queue in since else ""
+        since = waiting_since(now).get(queue)
+        waits = f", oldest {words.duration(now - since)}" if since else ""
         found.append(
             Alert(
                 "retrying",
