@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-_PREFIX = "jobsite-attempt-"
+_PREFIX, _LOCK = "jobsite-attempt-", ".lock"
 #: [s] within which a folder may have been made and not locked yet.
 _YOUNG = 60.0
 
@@ -19,8 +19,9 @@ class TempDir:
     def __init__(self) -> None:
         _clear_left()
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT)
+        with suppress(OSError):  # a file system without locks, where nothing is cleared either
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
@@ -36,7 +37,7 @@ def _clear_left() -> None:
 
 
 def _remove_unlocked(folder: Path) -> None:
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
