@@ -60,7 +60,7 @@ def answer(path: str, form: str) -> tuple[dict[str, Any], bytes]:
 
     try:
         return {"csv": as_csv, "arrow": as_arrow}[form](path)
-    except (fastexcel.FastExcelError, pl.exceptions.PolarsError) as error:
+    except (fastexcel.FastExcelError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         return {"error": str(error).splitlines()[0][:200]}, b""
 
 
@@ -74,6 +74,8 @@ def main() -> None:
         resource.RLIMIT_CORE: 0,
     }
     for limit, most in limits.items():
+        _, allowed = resource.getrlimit(limit)
+        most = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
         resource.setrlimit(limit, (most, most))
     os.environ["POLARS_MAX_THREADS"] = "1"  # each thread takes address space, as many as there are cores
     facts, sheet = answer(path, form)
