@@ -62,6 +62,12 @@ def test_redis_keeps_what_it_took():
     assert "--requirepass" in command
 
 
+def test_the_database_is_healthy_only_once_it_answers_over_the_network():
+    # While it is set up for the first time, a temporary server answers on the unix socket alone.
+    test = SERVICES["db"]["healthcheck"]["test"]
+    assert test[:2] == ["CMD", "pg_isready"] and test[test.index("-h") + 1] == "127.0.0.1"
+
+
 def test_what_must_be_set_is_in_the_example():
     needed = set(re.findall(r"\$\{(\w+)", TEXT))
     offered = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.M))
