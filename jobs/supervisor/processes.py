@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
+from jobs.supervisor.signals import listen
+
 #: What is handed on to every process. Ctrl-C has reached each from the terminal already, and Celery takes a second
 #: SIGINT for impatience; a TERM it takes for the same wish.
 FORWARDED = {
@@ -29,7 +31,7 @@ def run_many(argv: Sequence[str], count: int, say: Callable[[str], Any]) -> int:
     def note(number: int, frame: FrameType | None) -> None:
         told.append(FORWARDED[signal.Signals(number)])
 
-    before = {number: signal.signal(number, note) for number in FORWARDED}
+    before = listen(FORWARDED, note)
     # In this process' group: what kills the group, as the supervisor does with a dead child's, leaves none behind.
     children = [subprocess.Popen(argv) for _ in range(count)]
     try:

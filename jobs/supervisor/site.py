@@ -16,6 +16,7 @@ from jobs.supervisor.files import AlreadyRunning, lock
 from jobs.supervisor.output import Output
 from jobs.supervisor.ports import kept_url, why_taken
 from jobs.supervisor.readiness import Readiness
+from jobs.supervisor.signals import listen
 from jobs.supervisor.sources import Sources
 from jobs.supervisor.supervisor import Supervisor
 
@@ -123,7 +124,7 @@ class Site:
             if supervisor.told_to_stop == 1:
                 self.output.say("stopping; jobs that run may finish (Ctrl-C again to hurry)")
 
-        return {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        return listen((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), told)
 
     def _start(self, supervisor: Supervisor) -> None:
         names = list(supervisor.children)

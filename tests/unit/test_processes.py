@@ -24,10 +24,11 @@ sys.exit(run_many([sys.executable, "-I", "-S", "-c", {source!r}, {folder!r}], 3,
 
 
 @pytest.fixture
-def family(tmp_path):
-    """A parent of three children, once all run: (the process, their ids)."""
+def family(tmp_path, request):
+    """A parent of three children, once all run: (the process, their ids). Its parameter: a command that runs it."""
     source = PARENT.format(source=OBEDIENT, folder=str(tmp_path))
-    parent = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    command = [*getattr(request, "param", ("env", "--default-signal=HUP")), sys.executable, "-c", source]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 20
     while len(names := [path.name for path in tmp_path.iterdir()]) < 3:
         assert time.monotonic() < deadline, "the children did not start"
@@ -52,6 +53,16 @@ def test_all_end_with_the_one_that_was_told(family, number):
     parent.send_signal(number)
     assert parent.wait(20) == 0
     assert not any(lives(child) for child in children)
+
+
+@pytest.mark.parametrize("family", [("nohup",)], indirect=True)
+def test_under_nohup_a_closed_terminal_ends_none(family):
+    parent, children = family
+    parent.send_signal(signal.SIGHUP)
+    # Had it been told to end, it would not find this one's end worth a word.
+    os.kill(children[1], signal.SIGKILL)
+    assert parent.wait(20) == -signal.SIGKILL % 256
+    assert f"process {children[1]} ended (-9): the others end too" in parent.stdout.read()
 
 
 def test_where_one_dies_the_others_end_in_order_and_the_whole_tells_of_it(family):

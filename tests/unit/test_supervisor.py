@@ -247,6 +247,28 @@ def test_up_says_why_it_does_not_start(tmp_path):
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.parametrize(("under", "told"), [(("env", "--default-signal=HUP"), "1"), (("nohup",), "0")])
+def test_a_closed_terminal_stops_the_site_unless_it_runs_under_nohup(tmp_path, under, told):
+    script = f"""
+import os, signal
+from pathlib import Path
+from jobs.supervisor.output import Output
+from jobs.supervisor.site import Site
+from jobs.supervisor.supervisor import Supervisor
+supervisor = Supervisor([], Output([]), Path({str(tmp_path / "up.json")!r}))
+Site()._listen(supervisor)
+os.kill(os.getpid(), signal.SIGHUP)
+print("told:", supervisor.told_to_stop)
+"""
+    answer = subprocess.run(
+        [*under, sys.executable, "-c", script],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "jobsite.settings"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert answer.stdout.splitlines()[-1:] == [f"told: {told}"], answer.stderr
+
+
 def test_a_port_is_kept_until_somebody_else_has_it(tmp_path):
     path = tmp_path / "redis.url"
 
