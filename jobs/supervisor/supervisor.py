@@ -37,6 +37,8 @@ class Supervisor:
         self.told_to_stop = 0
         self._output, self._table, self._redis_answers = output, table, redis_answers
         self._written: list[dict[str, object]] = []
+        #: Whether the table could not be written, and people know.
+        self._told_of_table = False
         self._undertaker: subprocess.Popen[bytes] | None = None
 
     def start(self, *names: str) -> None:
@@ -97,9 +99,7 @@ class Supervisor:
             if child.process
         ]
         if [row["pid"] for row in rows] != [row["pid"] for row in self._written]:
-            stated = [{**row, "born": undertaker.born(int(str(row["pid"])))} for row in rows]
-            write_private(self._table, json.dumps(stated))
-            self._written = rows
+            self._write_table(rows)
         if self._undertaker is None or self._undertaker.poll() is not None:
             self._undertaker = subprocess.Popen(
                 [sys.executable, "-I", "-S", undertaker.__file__, str(self._table)],
@@ -107,9 +107,26 @@ class Supervisor:
                 start_new_session=True,
             )
 
+    def _write_table(self, rows: list[dict[str, object]]) -> None:
+        """Tried again at each tick: on a disk that is full or read-only, the children live on without a table."""
+        stated = [{**row, "born": undertaker.born(int(str(row["pid"])))} for row in rows]
+        try:
+            write_private(self._table, json.dumps(stated))
+        except OSError as error:
+            if not self._told_of_table:
+                self._output.warn(
+                    f"{self._table} cannot be written ({error.strerror}). "
+                    "Until it can, processes may stay behind should this one be killed"
+                )
+            self._told_of_table = True
+        else:
+            self._written, self._told_of_table = rows, False
+
     def _dismiss_undertaker(self) -> None:
         if self._undertaker:
             with suppress(BrokenPipeError):
                 self._undertaker.communicate(undertaker.FAREWELL)
             self._undertaker = None
-        self._table.unlink(missing_ok=True)
+        # Where it stays, it names processes that have ended, and nobody is stopped for it.
+        with suppress(OSError):
+            self._table.unlink()

@@ -202,6 +202,31 @@ os.kill(os.getpid(), signal.SIGKILL)
     until(lambda: undertaker.read_table(stage.table) == [])
 
 
+def test_on_a_full_disk_children_are_started_again_and_it_is_told_once(stage):
+    supervisor = stage.supervisor(stage.program("web"))
+    stage.started(supervisor, 1)
+    before = stage.table.read_text()
+    # Where the new table is written before it takes the place of the old one.
+    new = stage.table.with_name(f".up.json.{os.getpid()}")
+    new.symlink_to("/dev/full")
+    os.kill(supervisor.children["web"].process.pid, signal.SIGKILL)
+    stage.started(supervisor, 2)
+    assert stage.table.read_text() == before
+    assert stage.text.getvalue().count("No space left on device") == 1
+    new.unlink()
+    supervisor.tick()
+    assert [row["pid"] for row in undertaker.read_table(stage.table)] == [supervisor.children["web"].process.pid]
+
+
+def test_children_stop_though_the_table_can_be_neither_written_nor_removed(stage):
+    supervisor = stage.supervisor(stage.program("web", 0), stage.program("redis", 1))
+    stage.started(supervisor, 2)
+    stage.table.unlink()
+    stage.table.mkdir()
+    supervisor.stop()
+    assert stage.lines()[2:] == ["end web", "end redis"]
+
+
 def test_the_table_of_a_killed_start_names_no_process_that_merely_has_the_same_number(tmp_path):
     table = tmp_path / "up.json"
     row = {"name": "web", "pid": os.getpid(), "rank": 0, "grace": 1.0}
