@@ -86,7 +86,9 @@ def kept_in_var(name: str, make: Callable[[], str]) -> str:
 
 VAR_DIR: Path = env("VAR_DIR", BASE_DIR / "var", lambda raw: Path(raw).resolve(), "a folder's path")
 try:
-    VAR_DIR.mkdir(parents=True, exist_ok=True)
+    (VAR_DIR / "tmp").mkdir(parents=True, exist_ok=True)
+    if not os.access(VAR_DIR, os.R_OK | os.W_OK | os.X_OK):
+        raise PermissionError("this process may not write in it")
 except OSError as error:
     sys.exit(f"VAR_DIR={str(VAR_DIR)!r} cannot be used: expected a folder that can be written ({error})")
 
@@ -199,7 +201,6 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 500
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "tmp"
-FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 
 # --- SQL --------------------------------------------------------------------------------------------
 

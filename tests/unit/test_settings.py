@@ -44,11 +44,14 @@ WRONG = [
 ]
 
 
-def settings(tmp_path, expression="None", **environment):
-    """Import the settings in a process of their own, and print an expression over them."""
+def settings(tmp_path, expression="None", under=(), **environment):
+    """Import the settings in a process of their own, and print an expression over them.
+
+    under: a command that runs the process, such as nice.
+    """
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.run(
-        [sys.executable, "-c", f"from jobsite import settings as s; print(({expression}))"],
+        [*under, sys.executable, "-c", f"from jobsite import settings as s; print(({expression}))"],
         cwd=ROOT,
         env={**inherited, "VAR_DIR": str(tmp_path), **environment},
         capture_output=True,
@@ -73,6 +76,17 @@ def test_a_var_dir_that_cannot_be_made_is_told(tmp_path):
     refused = settings(tmp_path, VAR_DIR=str(tmp_path / "file" / "below"))
     assert refused.returncode == 1
     assert refused.stderr.startswith("VAR_DIR=") and len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_a_var_dir_that_cannot_be_written_is_told(tmp_path):
+    # root may write everywhere, unless it lacks the capability to pass over the rights of files.
+    powerless = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
+    (tmp_path / "tmp").mkdir()
+    tmp_path.chmod(0o500)
+    refused = settings(tmp_path, under=powerless)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"VAR_DIR={str(tmp_path)!r} cannot be used: expected a folder that can be written")
+    assert len(refused.stderr.strip().splitlines()) == 1
 
 
 def test_empty_means_unset(tmp_path):
