@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import dj_database_url
@@ -289,13 +289,16 @@ def mail_server(raw: str) -> dict[str, Any]:
     parts = urlsplit(raw)
     if not parts.hostname:
         raise ValueError("no host in it")
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if unknown := query.keys() - ({"tls"} if parts.scheme == "smtp" else set()):
+        raise ValueError(f"{parts.scheme}:// takes no {', '.join(sorted(unknown))}")
     return {
         "EMAIL_HOST": parts.hostname,
         "EMAIL_PORT": parts.port or (465 if parts.scheme == "smtps" else 25),
         "EMAIL_HOST_USER": unquote(parts.username or ""),
         "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
         "EMAIL_USE_SSL": parts.scheme == "smtps",
-        "EMAIL_USE_TLS": parse_qs(parts.query).get("tls", ["false"])[0] == "true",
+        "EMAIL_USE_TLS": boolean(query.get("tls", "false")),
     }
 
 
@@ -312,7 +315,10 @@ def senders(raw: str) -> list[str]:
 
 
 EMAIL_URL_GIVEN: str | None = env(
-    "EMAIL_URL", None, lambda raw: mail_server(raw) and raw, "smtp://USER:PASSWORD@HOST:PORT or smtps://…"
+    "EMAIL_URL",
+    None,
+    lambda raw: mail_server(raw) and raw,
+    "smtp://USER:PASSWORD@HOST:PORT, with ?tls=true for STARTTLS, or smtps://…",
 )
 #: Set when mail stays on this machine, in the mailbox that the console shows.
 EMAIL_IS_CAUGHT = EMAIL_URL_GIVEN is None

@@ -24,6 +24,10 @@ WRONG = [
     ("REDIS_URL", "redis://127.0.0.1:many/0", "redis://"),
     ("EMAIL_URL", "imap://host", "smtp://"),
     ("EMAIL_URL", "smtp://:25", "smtp://"),
+    ("EMAIL_URL", "smtp://host?tls=maybe", "?tls=true for STARTTLS"),
+    ("EMAIL_URL", "smtp://host?tls", "?tls=true for STARTTLS"),
+    ("EMAIL_URL", "smtp://host?ssl=true", "(smtp:// takes no ssl)"),
+    ("EMAIL_URL", "smtps://host?tls=true", "(smtps:// takes no tls)"),
     ("ALLOWED_SENDERS", "news@example.org, example.org", "addresses or @DOMAINs"),
     ("STORAGE_URL", "s3://bucket", "file:///FOLDER"),
     ("IO_POOL", "prefork", "eventlet, gevent or threads"),
@@ -112,6 +116,15 @@ def test_a_mail_server_is_taken_apart(tmp_path):
     expression = "s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_HOST_USER, s.EMAIL_HOST_PASSWORD, s.EMAIL_USE_SSL"
     answer = settings(tmp_path, expression, EMAIL_URL="smtps://me%40example.org:p%2Fw@mail.example.org")
     assert answer.stdout.strip() == "('mail.example.org', 465, 'me@example.org', 'p/w', True)"
+
+
+@pytest.mark.parametrize(
+    ("query", "tls"),
+    [("", False), *((f"?tls={word}", True) for word in ("true", "True", "1", "yes")), ("?tls=0", False)],
+)
+def test_starttls_is_asked_for_in_any_word_for_yes(tmp_path, query, tls):
+    answer = settings(tmp_path, "s.EMAIL_USE_TLS", EMAIL_URL=f"smtp://mail.example.org{query}")
+    assert answer.stdout.strip() == str(tls), answer.stderr
 
 
 READ = set(re.findall(r'env\(\s*"(\w+)"', (ROOT / "jobsite" / "settings.py").read_text()))
