@@ -60,6 +60,8 @@ def url_with_scheme(*schemes: str) -> Callable[[str], str]:
         parts = urlsplit(raw)
         if parts.scheme not in schemes or not (parts.netloc or parts.path.strip("/")):
             raise ValueError(f"scheme must be one of {', '.join(schemes)}")
+        if "#" in raw:
+            raise ValueError("write %23 for #")
         _ = parts.port
         return raw
 
@@ -204,13 +206,20 @@ FILE_UPLOAD_TEMP_DIR = VAR_DIR / "tmp"
 
 # --- SQL --------------------------------------------------------------------------------------------
 
-DATABASE_URL: str = env(
-    "DATABASE_URL",
-    f"sqlite:///{VAR_DIR / 'jobsite.sqlite3'}",
-    url_with_scheme("sqlite", "postgres", "postgresql"),
-    "sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME",
-)
-DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)}
+
+def database(raw: str) -> dict[str, Any]:
+    url_with_scheme("sqlite", "postgres", "postgresql")(raw)
+    return {**dj_database_url.parse(raw, conn_max_age=600, conn_health_checks=True)}
+
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env(
+        "DATABASE_URL",
+        {"ENGINE": "django.db.backends.sqlite3", "NAME": str(VAR_DIR / "jobsite.sqlite3"), "CONN_MAX_AGE": 600},
+        database,
+        "sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME",
+    )
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # LINE 17: web, beat and keeper all write, so a writer takes its lock at BEGIN and waits for it,
     # instead of failing half-way when a read turns into a write.
@@ -331,7 +340,16 @@ ALLOWED_SENDERS: list[str] = env("ALLOWED_SENDERS", [], senders, "addresses or @
 
 # --- files ------------------------------------------------------------------------------------------
 
-STORAGE_URL: str = env("STORAGE_URL", f"file://{VAR_DIR / 'files'}", url_with_scheme("file"), "file:///FOLDER")
+
+def folder(raw: str) -> str:
+    parts = urlsplit(url_with_scheme("file")(raw))
+    if parts.netloc:
+        raise ValueError(f"{parts.netloc} would be a host: write three slashes")
+    if "?" in raw:
+        raise ValueError("write %3F for ?")
+    return unquote(parts.path)
+
+
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "jobs.web.storage.StaticFiles"}
@@ -339,7 +357,7 @@ STORAGES = {
     else {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     "jobs": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": urlsplit(STORAGE_URL).path, "base_url": None},
+        "OPTIONS": {"location": env("STORAGE_URL", str(VAR_DIR / "files"), folder, "file:///FOLDER"), "base_url": None},
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG

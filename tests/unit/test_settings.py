@@ -20,6 +20,7 @@ WRONG = [
     ("TIME_ZONE", "Mars/Olympus", "a time zone such as"),
     ("DATABASE_URL", "mysql://u:p@host/db", "postgresql://"),
     ("DATABASE_URL", "postgresql://u:p@host:port/db", "postgresql://"),
+    ("DATABASE_URL", "sqlite:////home/u/C#/jobsite.sqlite3", "(write %23 for #)"),
     ("REDIS_URL", "http://127.0.0.1", "redis://"),
     ("REDIS_URL", "redis://127.0.0.1:many/0", "redis://"),
     ("EMAIL_URL", "imap://host", "smtp://"),
@@ -30,6 +31,8 @@ WRONG = [
     ("EMAIL_URL", "smtps://host?tls=true", "(smtps:// takes no tls)"),
     ("ALLOWED_SENDERS", "news@example.org, example.org", "addresses or @DOMAINs"),
     ("STORAGE_URL", "s3://bucket", "file:///FOLDER"),
+    ("STORAGE_URL", "file://data/files", "file:///FOLDER"),
+    ("STORAGE_URL", "file:///data/what?/files", "(write %3F for ?)"),
     ("IO_POOL", "prefork", "eventlet, gevent or threads"),
     ("IO_CONCURRENCY", "0", "a whole number from 1 to 10000"),
     ("IO_CONCURRENCY", "many", "a whole number from 1 to 10000"),
@@ -91,6 +94,19 @@ def test_a_var_dir_that_cannot_be_written_is_told(tmp_path):
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"VAR_DIR={str(tmp_path)!r} cannot be used: expected a folder that can be written")
     assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_the_database_and_the_files_lie_in_var_dir_whatever_its_name(tmp_path):
+    folder = tmp_path / "C# 100%41?" / "var"
+    answer = settings(
+        tmp_path, "s.DATABASES['default']['NAME'], s.STORAGES['jobs']['OPTIONS']['location']", VAR_DIR=str(folder)
+    )
+    assert answer.stdout.strip() == str((str(folder / "jobsite.sqlite3"), str(folder / "files"))), answer.stderr
+
+
+def test_a_storage_url_is_unquoted(tmp_path):
+    answer = settings(tmp_path, "s.STORAGES['jobs']['OPTIONS']['location']", STORAGE_URL="file:///a%20b/C%23")
+    assert answer.stdout.strip() == "/a b/C#", answer.stderr
 
 
 def test_empty_means_unset(tmp_path):
