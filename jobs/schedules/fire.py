@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from jobs.core.outcome import clean
 from jobs.core.registry import kind_of_task
 from jobs.core.states import UNFINISHED
 from jobs.foreign.task import readable_call_of
@@ -108,8 +109,12 @@ def _start(decided: Turn, slot: datetime | None) -> None:
     except DatabaseError:
         raise
     except Exception as error:  # whatever a kind's form or the stored JSON raises: the other schedules go on
-        log.error("the schedule %r could not start its job: %s", schedule.task.name, error)
-        decided.refused = str(error)[:1000]
+        _refuse(decided, error)
+
+
+def _refuse(decided: Turn, error: Exception) -> None:
+    decided.refused = clean(error)[:1000]
+    log.error("the schedule %r could not start its job: %s", decided.schedule.task.name, decided.refused)
 
 
 def _made(schedule: Schedule, slot: datetime | None, user: Any, of_kind: Callable[..., Any],
@@ -132,13 +137,16 @@ def _carry_out(turns: Sequence[Turn]) -> None:
     """Together, or where SQL refuses a job, each for itself."""
     try:
         _write(turns)
-    except IntegrityError:
+    except (IntegrityError, DataError) as error:
         if len(turns) > 1:
             for one in turns:
                 _carry_out([one])
         elif turns[0].draft is not None:
-            # The slot has its job already (a unique index says so), or one that is to be there once waits or runs.
+            # The slot has its job already (a unique index says so), or one that is to be there once waits or runs;
+            # or SQL cannot keep it: too long, half a letter.
             turns[0].draft = turns[0].start = None
+            if isinstance(error, DataError):
+                _refuse(turns[0], error)
             _write(turns)
         else:
             raise

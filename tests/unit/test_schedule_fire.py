@@ -1,11 +1,12 @@
 """Starting what is due: each slot once, whoever dies or races; what was missed; what was changed behind our back."""
 
 import json
+import sqlite3
 import time
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
@@ -14,6 +15,7 @@ from jobs.schedules import fire, scheduler
 from jobs.schedules.reckon import reckon_all, with_task
 from jobs.schedules.scheduler import Clock
 from tests.unit.api_client import make_user
+from tests.unit.foreign_tasks import NAME
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -306,6 +308,46 @@ def test_one_job_that_sql_refuses_keeps_no_other_from_starting():
     fire.fire_due()
     assert [schedule.jobs.count() for schedule in (first, second, third)] == [1, 1, 1]
     assert not Schedule.objects.filter(next_run_at__lte=timezone.now()).exists()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the limit is SQLite's")
+def test_parameters_that_sql_cannot_keep_are_told_and_stop_nothing():
+    # Of two bytes a letter in the schedule, of six in its job.
+    bad = make("bad", task=f"{NAME}add", kwargs=json.dumps({"x": "é" * 100_000}, ensure_ascii=False))
+    good = make("good")
+    due(bad, ago=5)
+    due(good)
+    connection.connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 400_000)
+    try:
+        fire.fire_due()
+    finally:
+        connection.connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10**9)
+    assert [job.schedule for job in Job.objects.all()] == [good]
+    entry = AuditEntry.objects.get(action="refused")
+    assert entry.target == "bad" and "too big" in entry.detail["error"]
+    bad.refresh_from_db()
+    bad.task.refresh_from_db()
+    assert bad.next_run_at > timezone.now() and bad.task.total_run_count == 0
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"task": f"{NAME}typed", "kwargs": r'{"count": 1, "name": "\ud83d"}'},
+        {"task": f"{NAME}add", "kwargs": r'{"x": ["\ud83d"]}'},
+        {"task": f"{NAME}add", "kwargs": r'{"\ud83d": 1, "\u0000": 2}'},
+        {"task": f"{NAME}add", "kwargs": '{"x": 1}', "queue": "q" * 200},
+    ],
+    ids=["half a letter", "half a letter in JSON", "half a letter as a name", "a long queue"],
+)
+def test_what_only_postgresql_refuses_stops_nothing_on_either(bad):
+    broken, good = make("bad", **bad), make("good")
+    due(broken, ago=5)
+    due(good)
+    fire.fire_due()
+    assert good.jobs.count() == 1
+    assert not Schedule.objects.filter(next_run_at__lte=timezone.now()).exists()
+    assert broken.jobs.count() + AuditEntry.objects.filter(action="refused", target="bad").count() == 1
 
 
 def test_pausing_and_editing_leave_the_counts_to_the_scheduler():
