@@ -55,12 +55,16 @@ def _runs(task: Any, moment: datetime, anchor: datetime | None) -> Iterator[date
     elif task.clocked_id or task.clocked:
         if task.clocked.clocked_time > moment:
             yield task.clocked.clocked_time
-    else:
+    elif task.solar:
         yield from _solar_runs(task, moment)
+    else:
+        raise ValueError("it has no rule: give it a cron rule, an interval or a time")
 
 
 def _interval_runs(task: Any, moment: datetime, anchor: datetime | None) -> Iterator[datetime]:
     """Counted from the start time, else from `anchor`, the last run, or when the schedule was changed."""
+    if task.interval.every < 1:
+        raise ValueError(f"every {task.interval.every} {task.interval.period}: expected a whole number from 1")
     period = timedelta(**{task.interval.period: task.interval.every})
     first = task.start_time or anchor or task.last_run_at or task.date_changed or moment
     passed = (moment - first) // period

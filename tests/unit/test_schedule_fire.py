@@ -350,6 +350,28 @@ def test_what_only_postgresql_refuses_stops_nothing_on_either(bad):
     assert broken.jobs.count() + AuditEntry.objects.filter(action="refused", target="bad").count() == 1
 
 
+@pytest.mark.parametrize("every", [0, -5])
+def test_an_interval_without_length_stops_only_itself(every):
+    broken, good = make("broken", every=30), make("good")
+    IntervalSchedule.objects.filter(every=30).update(every=every)
+    assert reckon_all() == 2
+    due(good)
+    fire.fire_due()
+    assert good.jobs.count() == 1
+    broken.refresh_from_db()
+    assert broken.next_run_at is None
+
+
+def test_a_task_without_any_rule_stops_only_itself():
+    good = make("good")
+    PeriodicTask.objects.bulk_create([PeriodicTask(name="bulk", task="jobs.add", date_changed=timezone.now())])
+    assert reckon_all() == 2
+    due(good)
+    fire.fire_due()
+    assert good.jobs.count() == 1
+    assert Schedule.objects.get(task__name="bulk").next_run_at is None
+
+
 def test_pausing_and_editing_leave_the_counts_to_the_scheduler():
     from jobs.schedules.editor import Editor, switch
     from jobs.schedules.forms import ScheduleForm, initial_of

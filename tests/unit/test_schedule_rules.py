@@ -28,7 +28,7 @@ def task(cron=None, *, zone="Europe/Berlin", every=None, period="minutes", clock
     """What the rules read of a PeriodicTask."""
     values = {
         "crontab": rule(cron, zone) if cron else None,
-        "interval": SimpleNamespace(every=every, period=period) if every else None,
+        "interval": SimpleNamespace(every=every, period=period) if every is not None else None,
         "clocked": SimpleNamespace(clocked_time=clocked) if clocked else None,
         "solar": None, "enabled": True, "start_time": None, "expires": None, "one_off": False, "last_run_at": None,
         "date_changed": NOW, "name": "Nightly", "task": "jobs.add", "crontab_id": None, "interval_id": None,
@@ -107,6 +107,18 @@ def test_intervals_are_counted_from_the_start():
     assert rules.next_runs(task(every=2, period="seconds"), NOW, 1) == [NOW + timedelta(seconds=2)]
     last = NOW - timedelta(hours=10)
     assert rules.next_runs(task(every=3, period="hours", last_run_at=last), NOW, 1) == [last + timedelta(hours=12)]
+
+
+@pytest.mark.parametrize(
+    ("of", "why"),
+    [(task(every=0), "every 0 minutes"), (task(every=-5), "every -5 minutes"), (task(), "no rule")],
+)  # fmt: skip
+def test_a_rule_that_cannot_run_says_why(of, why):
+    with pytest.raises(ValueError, match=why):
+        next(rules.runs_after(of, NOW))
+    assert next_run(schedule(of), NOW) is None
+    told = outlook(schedule(of), NOW)
+    assert told.words.startswith("Cannot be used: ") and why in told.words and told.runs == []
 
 
 def test_start_and_end_bound_the_runs():
