@@ -49,8 +49,7 @@ class Json(forms.JSONField):
         if value in (None, ""):
             return ABSENT
         parsed = self._parse(str(value))
-        if "\\u0000" in json.dumps(parsed):
-            raise ValidationError("Must not contain NUL characters.")
+        _check_text(parsed)
         self.check(parsed)
         return parsed
 
@@ -108,6 +107,18 @@ class OneOf(forms.TypedChoiceField):
             **kwargs,
         )  # fmt: skip
         self.json_schema = {"enum": list(values)}
+
+
+def _check_text(value: Any) -> None:
+    """Refuse what PostgreSQL keeps in no JSON: NUL, and half of a surrogate pair."""
+    text = json.dumps(value, ensure_ascii=False)
+    if "\\u0000" in text:
+        raise ValidationError("Must not contain NUL characters.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(text[error.start]):04x}"
+        raise ValidationError(f"{half} is half of a character: give its other half too, or the character.") from error
 
 
 def _refuse_constant(name: str) -> None:

@@ -150,6 +150,13 @@ class TestRefused:
             filled("typed", count=1, name="a", options=text)
         assert set(refused.value.errors) == {"options"}
 
+    @pytest.mark.parametrize("text", [r'["\ud83d"]', r'{"\ud83d": 1}', r'"a \ude00"'])
+    def test_half_a_letter_is_refused_and_named(self, text):
+        with pytest.raises(Refused) as refused:
+            filled("add", x=text)
+        assert refused.value.errors["x"][0].startswith(r"\ud83d" if "d83d" in text else r"\ude00")
+        assert filled("add", x=r'"\ud83d\ude00"') == ([], {"x": "\N{GRINNING FACE}"})
+
     def test_extra_names_do_not_hide_parameters(self):
         with pytest.raises(Refused) as refused:
             filled("spread", first=1, more='{"last": 1}')
