@@ -122,6 +122,9 @@ class ScheduleForm(forms.Form):
         check = {CRON: self._check_cron, EVERY: self._check_every, ONCE: self._check_once}.get(data.get("rule", ""))
         if check:
             check(data)
+        if data.get("rule") == KEEP and self.initial["cron"] and self._zone().key != self.initial["timezone"]:
+            text = f"The cron rule stays as it is, in {self.initial['timezone']}. Give it too, to change its time zone."
+            self.add_error("timezone", text)
         if self.shows_its_rule:
             self._check_it_runs()
         return data
@@ -213,7 +216,8 @@ class ScheduleForm(forms.Form):
         elif data["rule"] == ONCE:
             task.clocked = ClockedSchedule(clocked_time=data["at"])
         elif self.task:
-            task.interval, task.solar, task.one_off = self.task.interval, self.task.solar, self.task.one_off
+            task.crontab, task.interval, task.solar = self.task.crontab, self.task.interval, self.task.solar
+            task.one_off = self.task.one_off
         return Schedule(task=task, skipped=stored.skipped if stored else None, **self.terms)
 
     def apply(self, task: PeriodicTask) -> None:
@@ -255,8 +259,8 @@ def initial_of(task: PeriodicTask) -> dict[str, Any]:
     """A stored schedule as the form's values; times are local to its zone."""
     zone = rules.zone_of(task)
     rule = CRON if task.crontab else ONCE if task.clocked else EVERY if task.interval else KEEP
-    if task.interval and (task.interval.period not in dict(PERIODS) or task.one_off):
-        rule = KEEP
+    if rule != ONCE and (task.one_off or (rule == EVERY and task.interval.period not in dict(PERIODS))):
+        rule = KEEP  # here a cron rule and an interval repeat, and an interval has one of these units
     kept = getattr(task, "jobsite", None) or Schedule()
     paused = kept.paused_until if kept.paused_until and kept.paused_until > timezone.now() else None
     return {

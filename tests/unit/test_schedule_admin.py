@@ -13,7 +13,7 @@ from django_celery_results.models import TaskResult
 
 from jobs.core.redaction import decrypt
 from jobs.models import ApiToken, Artifact, Attempt, AuditEntry, Job, Schedule
-from tests.unit.api_client import make_user
+from tests.unit.api_client import Program, make_user
 from tests.unit.schedule_making import make_schedule
 from tests.unit.test_schedules_page import WHEN
 
@@ -212,6 +212,43 @@ def test_a_task_stored_by_other_code_is_shown_and_kept(browser):
     assert browser.post(f"{LIST}{task.pk}/change/", sent).url == LIST
     task.refresh_from_db()
     assert task.solar == solar and json.loads(task.kwargs)["x"] == 5.0
+
+
+@pytest.fixture
+def once_by_cron(boss):
+    schedule = make_schedule(boss)
+    PeriodicTask.objects.update(one_off=True)
+    return schedule
+
+
+def is_one_off(schedule):
+    task = PeriodicTask.objects.get()
+    assert task.crontab_id == schedule.task.crontab_id
+    return task.one_off
+
+
+def test_a_cron_rule_that_runs_once_stays_so_when_something_else_is_changed(browser, once_by_cron):
+    for address in (change(once_by_cron), f"{once_by_cron.get_absolute_url()}/edit"):
+        page = browser.get(address)
+        sent = {f"schedule-{name}": value for name, value in page.context["when"].initial.items() if value is not None}
+        answer = browser.post(address, {**sent, "schedule-description": address, "x": "1", "y": "2"})
+        assert answer.status_code == 302, answer.context["when"].errors
+        assert PeriodicTask.objects.get().description == address and is_one_off(once_by_cron)
+    seen = browser.post(change(once_by_cron), {**sent, "_check": "1", "x": "1", "y": "2"})
+    assert "Daily at 02:30" in seen.text
+
+
+def test_programs_change_a_cron_rule_that_runs_once(boss, once_by_cron):
+    def patch(changes):
+        return Program(boss).request("PATCH", f"schedules/{once_by_cron.pk}", json.dumps(changes))
+
+    answer = patch({"description": "x"})
+    assert answer.status_code == 200 and is_one_off(once_by_cron)
+    assert answer.json()["cron"] == "30 2 * * *" and len(answer.json()["next_runs"]) == 1
+    refused = patch({"timezone": "UTC"})
+    assert refused.status_code == 422 and "Europe/Berlin" in refused.json()["errors"]["timezone"][0]
+    changed = patch({"cron": "0 4 * * *", "timezone": "UTC"}).json()  # a new rule: it repeats, as any that is given
+    assert (changed["cron"], changed["timezone"], len(changed["next_runs"])) == ("0 4 * * *", "UTC", 5)
 
 
 def test_staff_without_the_permission_may_not(client, boss):
