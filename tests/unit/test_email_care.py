@@ -9,8 +9,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils.datastructures import MultiValueDict
 
 from jobs.core.errors import Cancelled, Refused
-from jobs.kinds._email import mailing
+from jobs.kinds._email import mailing, workbook
 from jobs.kinds._email.pace import Pace
+from jobs.kinds._tables import workbook as _tables
 from jobs.kinds.email import SendEmail
 from jobs.submit.validate import bind, cleaned
 from tests.unit.contexts import RecordingContext
@@ -37,11 +38,11 @@ def checked(name="people.csv", content=None, **params):
 @pytest.fixture
 def book(tmp_path):
     path = tmp_path / "people.xlsx"
-    with xlsxwriter.Workbook(path) as workbook:
-        sheet = workbook.add_worksheet()
+    with xlsxwriter.Workbook(path) as made:
+        sheet = made.add_worksheet()
         sheet.write_row(0, 0, ["Name", "E-Mail", "joined", "points"])
         sheet.write_row(1, 0, ["Jürgen", "j@example.com"])
-        sheet.write_datetime(1, 2, datetime(2026, 11, 21), workbook.add_format({"num_format": "dd.mm.yyyy"}))
+        sheet.write_datetime(1, 2, datetime(2026, 11, 21), made.add_format({"num_format": "dd.mm.yyyy"}))
         sheet.write_number(1, 3, 7)
         sheet.write_row(3, 0, ["Nobody", "none"])
     return path.read_bytes()
@@ -54,6 +55,16 @@ def test_a_workbook_is_kept_as_csv_with_its_rows_in_their_places(book):
     assert [(row.number, row.address) for row in found.rows] == [(2, "j@example.com")]
     assert found.rows[0].values == {"name": "Jürgen", "e_mail": "j@example.com", "joined": "2026-11-21", "points": "7"}
     assert [row.number for row in found.left_out] == [4]
+
+
+def test_a_workbook_is_read_once_while_its_form_is_filled_in(book, monkeypatch):
+    started = []
+    workbook._remembered.cache_clear()
+    monkeypatch.setattr(workbook, "read", lambda *args: started.append(1) or _tables.read(*args))
+    for subject in ("H", "He", "Hel"):
+        (file,) = checked("people.xlsx", book, subject=subject)["recipients"]
+        assert b"j@example.com" in file.read()
+    assert len(started) == 1
 
 
 def test_what_is_no_workbook_is_told():
@@ -71,8 +82,8 @@ def test_a_workbook_with_a_cell_far_from_the_table_is_refused_and_ends_no_proces
 def test_cells_of_a_workbook_may_hold_what_csv_is_made_of(tmp_path):
     path = tmp_path / "people.xlsx"
     cells = ['"Ann", of 3; or 4', "two\nlines", "a\rb", " spaced ", "2026-11-21 00:00:00 UTC"]
-    with xlsxwriter.Workbook(path) as workbook:
-        sheet = workbook.add_worksheet()
+    with xlsxwriter.Workbook(path) as made:
+        sheet = made.add_worksheet()
         sheet.write_row(0, 0, ["email", "a", "b", "c", "d", "e"])
         sheet.write_row(1, 0, ["a@example.com", *cells])
     (row,) = mailing.read(checked("people.xlsx", path.read_bytes())["recipients"][0].read()).rows
