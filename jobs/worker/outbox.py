@@ -47,7 +47,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self._reports: deque[Report] = deque()
-        #: The keeper's word for it and its run id, as last seen.
+        #: The keeper's word for Redis and Redis' run id, as last seen.
         self._redis: tuple[str, str] | None = None
 
     def clear(self) -> None:
@@ -88,15 +88,20 @@ class Outbox:
                 self._send_again(raw, report)
 
     def _look_at(self, epoch: str, server: str) -> None:
-        """Where Redis was emptied or set back, what it had taken may be gone: all of it is to be sent again.
+        """Where Redis was emptied or set back, what it had taken may be gone: all of it is to be sent again, once.
 
-        The keeper's word alone comes too late: until it is renewed, the keeper may have recorded newer events.
+        The keeper's word (keeper/epoch.py) ends with the run id that it is for. Its change alone comes too late: until
+        it is renewed, the keeper may have recorded newer events. And where it was out of date already, its renewal is
+        no further loss.
         """
-        seen = epoch, next((line for line in server.splitlines() if line.startswith("run_id:")), "")
-        if self._redis and seen != self._redis:
-            for report in list(self._reports):
-                report.event = ""
-        self._redis = seen
+        run_id = next(line.partition(":")[2] for line in server.splitlines() if line.startswith("run_id:"))
+        if self._redis:
+            known, known_run_id = self._redis
+            was_valid = known.endswith(known_run_id)
+            if run_id != known_run_id or (was_valid and epoch != known):
+                for report in list(self._reports):
+                    report.event = ""
+        self._redis = epoch, run_id
 
     @staticmethod
     def _is_recorded(report: Report, recorded: str) -> bool:
