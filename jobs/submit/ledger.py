@@ -6,7 +6,8 @@ from jobs.models import Job, LedgerEntry
 from jobs.wire import keys
 from jobs.wire.connection import redis_client
 
-_BATCH = 2_000
+#: Jobs of one question, and entries of one round trip.
+_JOBS, _ENTRIES = 500, 2_000
 
 
 def restore(jobs: Iterable[Job]) -> None:
@@ -14,18 +15,20 @@ def restore(jobs: Iterable[Job]) -> None:
 
     What Redis has stays: a worker that was believed lost may have marked it after SQL's copy was made.
     """
-    for job in jobs:
-        if job.attempt > 1:
-            _restore(job)
+    again = {job.pk: keys.ledger(job.id) for job in jobs if job.attempt > 1}
+    for start in range(0, len(again), _JOBS):
+        entries = LedgerEntry.objects.filter(job__in=list(again)[start : start + _JOBS])
+        _add(again, entries.values_list("job", "key", "state", "note").iterator(_ENTRIES))
 
 
-def _restore(job: Job) -> None:
-    pipe, key = redis_client().pipeline(transaction=False), keys.ledger(job.id)
-    number = 0
-    for number, entry in enumerate(LedgerEntry.objects.filter(job=job.pk).iterator(_BATCH), 1):
-        pipe.hsetnx(key, entry.key, f"{entry.state}\n{entry.note}")
-        if number % _BATCH == 0:
+def _add(ledgers: dict[int, str], entries: Iterable[tuple[int, str, str, str]]) -> None:
+    pipe, found = redis_client().pipeline(transaction=False), set()
+    for job, key, state, note in entries:
+        found.add(job)
+        pipe.hsetnx(ledgers[job], key, f"{state}\n{note}")
+        if len(pipe) >= _ENTRIES:
             pipe.execute()
-    if number:
-        pipe.expire(key, keys.LEDGER_EXPIRES)
+    for job in found:
+        pipe.expire(ledgers[job], keys.LEDGER_EXPIRES)
+    if found:
         pipe.execute()
