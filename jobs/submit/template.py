@@ -40,10 +40,10 @@ def drafted_template(
         name: encrypt(value) if isinstance(form.fields[name], SecretField) and value and name not in unknown else value
         for name, value in params.items()
     }
-    in_part = bind(kind, _files_in(form, params, unknown, is_open), None, user)
-    stored: list[Any] = [
-        upload for files in (form.files, in_part.files) for name in files for upload in files.getlist(name)
-    ]
+    stored: list[Any] = [upload for name in form.files for upload in form.files.getlist(name)]
+    if in_part := _files_in(form, params, unknown, is_open):
+        beside = bind(kind, in_part, None, user).files
+        stored += [upload for name in beside for upload in beside.getlist(name)]
     # What a step names must be there when it starts, however late: uploads that no job has go after a day.
     ids = {upload.artifact: new_artifact_id() for upload in stored}
     for name, each in form.fields.items():
