@@ -68,6 +68,8 @@ def _on_worker(sender: str, instance: Any, conf: Any, **_: Any) -> None:
     if process.pool in ("eventlet", "gevent"):
         _forbid_sql()
         _share_backend(app)
+    elif process.pool == "prefork":
+        _replace_children_at_once(instance.pool_cls)
     # Billiard collects before each fork, a quarter of a second while the whole pool waits; the event loop waits as long
     # for each full collection; and pages that no collection writes to stay shared with the children.
     heap.settle()
@@ -80,6 +82,12 @@ def _share_backend(app: Celery) -> None:
     backend = app.backend
     backend.thread_safe = True
     app._backend = backend
+
+
+def _replace_children_at_once(pool: Any) -> None:
+    from jobs.worker import children
+
+    pool.Pool = children.Pool
 
 
 def _pool_name(instance: Any) -> str:
