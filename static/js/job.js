@@ -8,6 +8,9 @@ const GATHER = 250; // [ms]
 const POLL = 2000; // [ms]
 const box = document.querySelector("[data-job-live]");
 let planned = 0;
+let asking = false;
+let again = false;
+let told = null; // progress that was patched in while a fragment, which may be older, was on its way
 let fetchedAt = Date.now();
 
 const inside = () => box.querySelector("[data-live]");
@@ -26,20 +29,32 @@ function patch({ current, total, step }) {
 }
 
 function plan() {
-  planned ||= setTimeout(refresh, GATHER);
+  if (asking) again = true;
+  else planned ||= setTimeout(refresh, GATHER);
 }
 
 async function refresh() {
   planned = 0;
+  asking = true;
+  told = null;
   fetchedAt = Date.now();
-  const log = box.querySelector("[data-log]");
-  const followed = !log || log.scrollHeight - log.scrollTop - log.clientHeight < 24;
-  const body = await fetchFragment(inside().dataset.url);
+  show(await fetchFragment(inside().dataset.url));
+  asking = false;
+  if (again) {
+    again = false;
+    plan();
+  }
+}
+
+function show(body) {
   const fresh = body?.querySelector("[data-live]");
   if (!fresh) return;
+  const log = box.querySelector("[data-log]");
+  const followed = !log || log.scrollHeight - log.scrollTop - log.clientHeight < 24;
   if (fresh.dataset.state !== inside().dataset.state) fresh.querySelector(".job-state .state")?.classList.add("state-fresh");
   morph(inside(), fresh);
   document.title = fresh.dataset.title;
+  if (told) patch(told);
   tick(box);
   if (followed) followLog();
 }
@@ -76,8 +91,8 @@ onJobs(({ id, state, progress }) => {
   // A job that comes to stand still, or goes on, says so in more places than its progress.
   const stands = progress?.step === "paused" && inside().querySelector("[data-key-p]") !== null;
   const turned = state !== inside().dataset.state || stands !== inside().hasAttribute("data-paused");
-  if (!turned && progress && patch(progress)) return;
-  plan();
+  if (turned || !progress || !patch(progress)) return plan();
+  if (asking) told = progress;
 });
 onReset(plan);
 addEventListener("keydown", press);
