@@ -29,10 +29,10 @@ document.addEventListener("htmx:responseError", (event) => {
 let loggedOut = null;
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   const { pathname } = new URL(detail.xhr.responseURL || location.href);
-  loggedOut?.remove();
-  if (pathname !== "/login") return;
+  if (pathname !== "/login") return loggedOut?.remove();
   detail.shouldSwap = false;
   if (!detail.requestConfig.elt.matches("form")) return location.reload();
+  if (loggedOut?.isConnected) return; // it may be being clicked
   const link = Object.assign(document.createElement("a"), { href: pathname, target: "_blank", textContent: "Log in in another tab" });
   loggedOut = toast(["You are logged out. ", link, ", then go on here."], "warning");
 });
