@@ -244,3 +244,22 @@ def test_a_stream_cut_beyond_the_reader_is_a_gap(settings):
         return whole, cut
 
     assert asyncio.run(gap()) == (True, True)
+
+
+def test_a_page_that_was_open_before_the_server_knew_the_stream_loads_itself_again(settings):
+    from redis.asyncio import Redis
+
+    job = moving_job(person("alice")[0])
+
+    async def heard() -> bytes:
+        client = Redis.from_url(settings.REDIS_URL, decode_responses=True)
+        hub = Hub(client)
+        with hub.open("*", None, None) as (page, _):
+            page.take()
+            told(job, "PROGRESS", p=progress(1))
+            await hub._begin()
+            said = page.take()
+        await client.aclose()
+        return said
+
+    assert b"reset" in asyncio.run(heard())

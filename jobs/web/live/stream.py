@@ -213,6 +213,8 @@ class Hub:
         for stream_id, fields in reversed(entries):
             self._keep(stream_id, fields.get("e", ""))
             self.position = stream_id
+        # Who came before this was not told of what it found.
+        self._broadcast(frames.reset(self.position))
 
     async def _read(self) -> bool:
         """One turn; False where nothing came within `_BLOCK`."""
