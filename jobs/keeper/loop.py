@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import redis
 from django.db import DatabaseError, connection
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 DISPATCH_EVERY, RESCUE_EVERY, EPOCH_EVERY, SUPPRESSION_EVERY, PRUNE_EVERY = 0.25, 2.0, 2.0, 2.0, 600.0
 #: [s] that the reader waits for events, and so the longest pause between turns.
 WAIT = 0.2
+#: [s] that an ending keeper goes on recording.
+LAST_WORDS = 5.0
 
 
 class Keeper:
@@ -65,7 +68,18 @@ class Keeper:
                 connection.close()
                 self._leader.forget()
                 self._wait_out("SQL", error)
+        self._record_last_words()
         self._leader.resign()
+
+    def _record_last_words(self) -> None:
+        """Workers end before the keeper does: what they told until now is in SQL when nothing runs any more."""
+        until = time.monotonic() + LAST_WORDS
+        with suppress(*UNREACHABLE, redis.RedisError, DatabaseError):
+            while self._still_leads() and self._reader.step(0.001) == BATCH and time.monotonic() < until:
+                pass
+
+    def _still_leads(self) -> bool:
+        return self._leader.leads() and self._term == self._leader.terms
 
     def _turn(self) -> None:
         recorded = self._reader.step(WAIT)
