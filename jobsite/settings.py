@@ -11,61 +11,22 @@ from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-import dj_database_url
+from jobsite.environment import (
+    between,
+    boolean,
+    database,
+    env,
+    folder,
+    mail_server,
+    one_of,
+    senders,
+    url_with_scheme,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-
-
-def env(name: str, default: Any, parse: Callable[[str], Any], expected: str) -> Any:
-    """The parsed value of an environment variable, or `default` where it is unset or empty."""
-    raw = os.environ.get(name, "").strip()
-    if not raw:
-        return default
-    try:
-        return parse(raw)
-    except (ValueError, KeyError, LookupError, OSError) as error:
-        sys.exit(f"{name}={raw!r} cannot be used: expected {expected} ({error})")
-
-
-def boolean(raw: str) -> bool:
-    return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}[
-        raw.lower()
-    ]
-
-
-def between(low: int, high: int) -> Callable[[str], int]:
-    def parse(raw: str) -> int:
-        value = int(raw)
-        if not low <= value <= high:
-            raise ValueError(f"not between {low} and {high}")
-        return value
-
-    return parse
-
-
-def one_of(*names: str) -> Callable[[str], str]:
-    def parse(raw: str) -> str:
-        if raw not in names:
-            raise ValueError("not one of them")
-        return raw
-
-    return parse
-
-
-def url_with_scheme(*schemes: str) -> Callable[[str], str]:
-    def parse(raw: str) -> str:
-        parts = urlsplit(raw)
-        if parts.scheme not in schemes or not (parts.netloc or parts.path.strip("/")):
-            raise ValueError(f"scheme must be one of {', '.join(schemes)}")
-        if "#" in raw:
-            raise ValueError("write %23 for #")
-        _ = parts.port
-        return raw
-
-    return parse
 
 
 def kept_in_var(name: str, make: Callable[[], str]) -> str:
@@ -207,11 +168,6 @@ FILE_UPLOAD_TEMP_DIR = VAR_DIR / "tmp"
 # --- SQL --------------------------------------------------------------------------------------------
 
 
-def database(raw: str) -> dict[str, Any]:
-    url_with_scheme("sqlite", "postgres", "postgresql")(raw)
-    return {**dj_database_url.parse(raw, conn_max_age=600, conn_health_checks=True)}
-
-
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env(
         "DATABASE_URL",
@@ -292,35 +248,9 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 # --- e-mail -----------------------------------------------------------------------------------------
 
 
-def mail_server(raw: str) -> dict[str, Any]:
-    """smtp://USER:PASSWORD@HOST:PORT, smtps:// for TLS from the start, ?tls=true for STARTTLS."""
-    url_with_scheme("smtp", "smtps")(raw)
-    parts = urlsplit(raw)
-    if not parts.hostname:
-        raise ValueError("no host in it")
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := query.keys() - ({"tls"} if parts.scheme == "smtp" else set()):
-        raise ValueError(f"{parts.scheme}:// takes no {', '.join(sorted(unknown))}")
-    return {
-        "EMAIL_HOST": parts.hostname,
-        "EMAIL_PORT": parts.port or (465 if parts.scheme == "smtps" else 25),
-        "EMAIL_HOST_USER": unquote(parts.username or ""),
-        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
-        "EMAIL_USE_SSL": parts.scheme == "smtps",
-        "EMAIL_USE_TLS": boolean(query.get("tls", "false")),
-    }
-
-
 def embedded_mail_url() -> str:
     path = VAR_DIR / "smtp.url"
     return path.read_text().strip() if path.exists() else "smtp://127.0.0.1:1"
-
-
-def senders(raw: str) -> list[str]:
-    found = [part.strip().lower() for part in raw.split(",") if part.strip()]
-    if any(part.count("@") != 1 or part.endswith("@") or " " in part for part in found):
-        raise ValueError(raw)
-    return found
 
 
 EMAIL_URL_GIVEN: str | None = env(
@@ -339,15 +269,6 @@ DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", "Jobsite <jobsite@localhost>
 ALLOWED_SENDERS: list[str] = env("ALLOWED_SENDERS", [], senders, "addresses or @DOMAINs with commas between")
 
 # --- files ------------------------------------------------------------------------------------------
-
-
-def folder(raw: str) -> str:
-    parts = urlsplit(url_with_scheme("file")(raw))
-    if parts.netloc:
-        raise ValueError(f"{parts.netloc} would be a host: write three slashes")
-    if "?" in raw:
-        raise ValueError("write %3F for ?")
-    return unquote(parts.path)
 
 
 STORAGES = {

@@ -18,8 +18,8 @@ WRONG = [
     ("BASE_URL", "example.org", "an http(s) URL"),
     ("DEBUG", "maybe", "true or false"),
     ("TIME_ZONE", "Mars/Olympus", "a time zone such as"),
-    ("DATABASE_URL", "mysql://u:p@host/db", "postgresql://"),
-    ("DATABASE_URL", "postgresql://u:p@host:port/db", "postgresql://"),
+    ("DATABASE_URL", "mysql://host/db", "postgresql://"),
+    ("DATABASE_URL", "postgresql://host:port/db", "postgresql://"),
     ("DATABASE_URL", "sqlite:////home/u/C#/jobsite.sqlite3", "(write %23 for #)"),
     ("REDIS_URL", "http://127.0.0.1", "redis://"),
     ("REDIS_URL", "redis://127.0.0.1:many/0", "redis://"),
@@ -76,6 +76,20 @@ def test_a_wrong_value_stops_the_start_with_one_line(tmp_path, name, value, righ
     assert len(lines) == 1, refused.stderr
     assert lines[0].startswith(f"{name}={value!r} cannot be used: expected ")
     assert right in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("DATABASE_URL", "mysql://u:hush@host/db", "'mysql://u:***@host/db' cannot"),
+        ("DATABASE_URL", "mysql://u:hush@host/db", "(scheme must be one of sqlite, postgres, postgresql)"),
+        ("REDIS_URL", "redis://:hu/sh@host/0", "'redis://:***@host/0' cannot"),
+        ("EMAIL_URL", "smtp://u:hu@sh@host?ssl=true", "'smtp://u:***@host?ssl=true' cannot"),
+    ],
+)
+def test_what_is_told_of_a_wrong_value_holds_no_password(tmp_path, name, value, told):
+    line = settings(tmp_path, **{name: value}).stderr
+    assert told in line and not any(part in line for part in ("hush", "hu/", "'hu", "sh@"))
 
 
 def test_a_var_dir_that_cannot_be_made_is_told(tmp_path):
