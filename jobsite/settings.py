@@ -40,8 +40,11 @@ def kept_in_var(name: str, make: Callable[[], str]) -> str:
             return kept
         descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC, 0o600)
     value = make()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(value)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(value)
+    except OSError as error:
+        sys.exit(f"{path} cannot be written: {error.strerror}")
     return value
 
 

@@ -56,9 +56,15 @@ def settings(tmp_path, expression="None", under=(), **environment):
 
     under: a command that runs the process, such as nice.
     """
+    return python(
+        tmp_path, "-c", f"from jobsite import settings as s; print(({expression}))", under=under, **environment
+    )
+
+
+def python(tmp_path, *words, under=(), **environment):
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.run(
-        [*under, sys.executable, "-c", f"from jobsite import settings as s; print(({expression}))"],
+        [*under, sys.executable, *words],
         cwd=ROOT,
         env={**inherited, "VAR_DIR": str(tmp_path), **environment},
         capture_output=True,
@@ -90,6 +96,19 @@ def test_a_wrong_value_stops_the_start_with_one_line(tmp_path, name, value, righ
 def test_what_is_told_of_a_wrong_value_holds_no_password(tmp_path, name, value, told):
     line = settings(tmp_path, **{name: value}).stderr
     assert told in line and not any(part in line for part in ("hush", "hu/", "'hu", "sh@"))
+
+
+def test_a_database_that_cannot_be_used_is_told_with_one_line(tmp_path):
+    url = f"sqlite:///{tmp_path}/none/jobsite.sqlite3"
+    refused = python(tmp_path, "manage.py", "createtoken", "admin", DATABASE_URL=url)
+    assert refused.returncode == 1
+    assert refused.stderr == "The database cannot be used: unable to open database file\n"
+
+
+def test_a_disk_without_room_for_the_secret_key_is_told_with_one_line(tmp_path):
+    refused = settings(tmp_path, under=("prlimit", "--fsize=0"))
+    assert refused.returncode == 1
+    assert refused.stderr == f"{tmp_path}/secret_key cannot be written: File too large\n"
 
 
 def test_a_var_dir_that_cannot_be_made_is_told(tmp_path):

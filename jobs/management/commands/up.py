@@ -1,7 +1,9 @@
 """`manage.py up`: all of Jobsite in one command."""
 
+import errno
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 
@@ -16,3 +18,7 @@ class Command(BaseCommand):
             Site().run()
         except CannotStart as error:
             raise CommandError(str(error)) from error
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise CommandError(f"the disk of {settings.VAR_DIR} is full") from error
