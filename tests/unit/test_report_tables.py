@@ -1,7 +1,10 @@
 import datetime as dt
+import subprocess
+import sys
 import time
 
 import polars as pl
+import psutil
 import pytest
 from django.utils import timezone
 
@@ -295,6 +298,16 @@ def test_a_workbook_takes_no_more_memory_than_it_may_whatever_its_directory_tell
     assert read(honest, "honest.xlsx", "csv", 700 * MB, 30) == ({}, b"email\na@example.com\n")
     with pytest.raises(PermanentError, match=r"bomb\.xlsx cannot be read within 700 MB of memory"):
         read(bomb, "bomb.xlsx", "csv", 700 * MB, 30)
+
+
+def test_a_workbook_is_read_no_longer_once_its_reader_is_killed():
+    reads = "from jobs.kinds._tables import sheet; sheet.end_with_parent(); print(flush=True); input()"
+    worker = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {reads!r}])"
+    reader = subprocess.Popen([sys.executable, "-c", worker], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    reader.stdout.readline()
+    (process,) = psutil.Process(reader.pid).children()
+    reader.kill()
+    process.wait(30)
 
 
 @pytest.fixture
