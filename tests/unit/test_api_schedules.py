@@ -25,7 +25,7 @@ NIGHTLY = {
     "name": "Nightly",
     "kind": "add",
     "params": {"x": 1, "y": 2},
-    "cron": "30 2 * * *",
+    "cron": "30 4 * * *",
     "timezone": "Europe/Berlin",
 }
 
@@ -50,14 +50,14 @@ def test_make_show_list_change_run_delete(program):
     assert answer.status_code == 201
     shown = answer.json()
     assert answer.headers["Location"] == f"/api/v1/schedules/{shown['id']}"
-    assert shown["words"] == "Daily at 02:30" and shown["cron"] == "30 2 * * *" and shown["timezone"] == "Europe/Berlin"
+    assert shown["words"] == "Daily at 04:30" and shown["cron"] == "30 4 * * *" and shown["timezone"] == "Europe/Berlin"
     runs = [datetime.fromisoformat(run) for run in shown["next_runs"]]
-    assert len(runs) == 5 and runs[0] > timezone.now() and {f"{run:%H:%M}" for run in runs} == {"02:30"}
+    assert len(runs) == 5 and runs[0] > timezone.now() and {f"{run:%H:%M}" for run in runs} == {"04:30"}
     assert program.get(f"schedules/{shown['id']}").json() == shown
     assert program.get("schedules").json() == {"items": [shown], "next": None}
 
-    changed = patch(program, shown["id"], {"cron": "0 4 * * 1", "params": {"x": 7}, "enabled": False}).json()
-    assert (changed["cron"], changed["params"], changed["enabled"]) == ("0 4 * * 1", {"x": 7.0, "y": 2.0}, False)
+    changed = patch(program, shown["id"], {"cron": "0 6 * * 1", "params": {"x": 7}, "enabled": False}).json()
+    assert (changed["cron"], changed["params"], changed["enabled"]) == ("0 6 * * 1", {"x": 7.0, "y": 2.0}, False)
     assert changed["next_runs"] == [] and changed["name"] == "Nightly" and changed["timezone"] == "Europe/Berlin"
 
     run = program.post(f"schedules/{shown['id']}/run")
@@ -169,10 +169,10 @@ def test_the_policies_are_kept_and_each_changed_for_itself(program):
     assert (shown["paused_until"], shown["skipped"], shown["held"], shown["left_out"]) == (None, None, None, 0)
     changed = patch(program, shown["id"], {"overlap": "queue", "jitter": None}).json()
     assert (changed["overlap"], changed["jitter"], changed["misfire_limit"]) == ("queue", 0, 5)
-    assert {run[11:16] for run in changed["next_runs"]} == {"02:30"}
+    assert {run[11:16] for run in changed["next_runs"]} == {"04:30"}
     runs = patch(program, shown["id"], {"jitter": 300}).json()["next_runs"]
     assert runs == shown["next_runs"]  # the same share of the same slots
-    assert all(run[11:] > "02:30" for run in runs) and len({run[11:19] for run in runs}) > 1
+    assert all(run[11:] > "04:30" for run in runs) and len({run[11:19] for run in runs}) > 1
 
 
 def test_skipping_is_seen_in_the_next_runs_and_can_be_taken_back(program):

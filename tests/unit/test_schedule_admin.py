@@ -111,15 +111,15 @@ def test_a_rule_that_cannot_be_is_refused_at_its_field(browser, cron, text):
 def test_check_shows_words_and_five_runs_and_saves_nothing(browser):
     answer = browser.post(f"{ADD}?kind=add", {**WHEN, "x": "1", "y": "2", "_check": "1"})
     assert answer.status_code == 200 and not PeriodicTask.objects.exists()
-    assert "Daily at 02:30, Europe/Berlin" in answer.text
-    assert len(re.findall(r", 02:30 CES?T<br>", answer.text)) == 5
+    assert "Daily at 04:30, Europe/Berlin" in answer.text
+    assert len(re.findall(r", 04:30 CES?T<br>", answer.text)) == 5
 
 
 def test_the_stored_form_shows_its_rule_runs_and_jobs(browser, boss):
     schedule = make_schedule(boss)
     job = Job.objects.create(kind="add", title="Nightly", queue="io", state="SUCCESS", schedule=schedule)
     page = browser.get(change(schedule)).text
-    assert "Daily at 02:30, Europe/Berlin" in page and len(re.findall(r", 02:30 CES?T<br>", page)) == 5
+    assert "Daily at 04:30, Europe/Berlin" in page and len(re.findall(r", 04:30 CES?T<br>", page)) == 5
     assert f'href="{job.get_absolute_url()}"' in page and f'href="{schedule.get_absolute_url()}"' in page
     assert " style=" not in page and "<script>" not in page
     back = browser.get(schedule.get_absolute_url()).text
@@ -131,7 +131,7 @@ def test_the_list_tells_words_next_and_last(browser, boss):
     schedule = make_schedule(boss)
     job = Job.objects.create(kind="add", title="Nightly", queue="io", state="FAILURE", schedule=schedule)
     page = browser.get(LIST).text
-    assert "Daily at 02:30, Europe/Berlin" in page and re.search(r"\d 02:30:00 CES?T", page)
+    assert "Daily at 04:30, Europe/Berlin" in page and re.search(r"\d 04:30:00 CES?T", page)
     assert job.get_absolute_url() in page and "failed" in page and schedule.get_absolute_url() in page
 
 
@@ -235,7 +235,7 @@ def test_a_cron_rule_that_runs_once_stays_so_when_something_else_is_changed(brow
         assert answer.status_code == 302, answer.context["when"].errors
         assert PeriodicTask.objects.get().description == address and is_one_off(once_by_cron)
     seen = browser.post(change(once_by_cron), {**sent, "_check": "1", "x": "1", "y": "2"})
-    assert "Daily at 02:30" in seen.text
+    assert "Daily at 04:30" in seen.text
 
 
 def test_programs_change_a_cron_rule_that_runs_once(boss, once_by_cron):
@@ -244,11 +244,11 @@ def test_programs_change_a_cron_rule_that_runs_once(boss, once_by_cron):
 
     answer = patch({"description": "x"})
     assert answer.status_code == 200 and is_one_off(once_by_cron)
-    assert answer.json()["cron"] == "30 2 * * *" and len(answer.json()["next_runs"]) == 1
+    assert answer.json()["cron"] == "30 4 * * *" and len(answer.json()["next_runs"]) == 1
     refused = patch({"timezone": "UTC"})
     assert refused.status_code == 422 and "Europe/Berlin" in refused.json()["errors"]["timezone"][0]
-    changed = patch({"cron": "0 4 * * *", "timezone": "UTC"}).json()  # a new rule: it repeats, as any that is given
-    assert (changed["cron"], changed["timezone"], len(changed["next_runs"])) == ("0 4 * * *", "UTC", 5)
+    changed = patch({"cron": "0 6 * * *", "timezone": "UTC"}).json()  # a new rule: it repeats, as any that is given
+    assert (changed["cron"], changed["timezone"], len(changed["next_runs"])) == ("0 6 * * *", "UTC", 5)
 
 
 def test_staff_without_the_permission_may_not(client, boss):

@@ -20,7 +20,7 @@ from tests.unit.schedule_making import make_schedule
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WHEN = {
-    "schedule-name": "Nightly", "schedule-rule": "cron", "schedule-cron": "30 2 * * *",
+    "schedule-name": "Nightly", "schedule-rule": "cron", "schedule-cron": "30 4 * * *",
     "schedule-timezone": "Europe/Berlin", "schedule-enabled": "on",
 }  # fmt: skip
 
@@ -51,8 +51,8 @@ def test_the_list_tells_words_zone_next_and_last(browser, olga):
     schedule = make_schedule(olga)
     ran(schedule, ["FAILURE", "SUCCESS", "SUCCESS"])
     page = browser.get("/schedules/").text
-    assert "Daily at 02:30" in page and "30 2 * * *" in page and "Europe/Berlin" in page
-    assert re.search(r"<time[^>]*>\d{4}-\d\d-\d\d 02:30:00</time>", page)  # in its own zone
+    assert "Daily at 04:30" in page and "30 4 * * *" in page and "Europe/Berlin" in page
+    assert re.search(r"<time[^>]*>\d{4}-\d\d-\d\d 04:30:00</time>", page)  # in its own zone
     last = schedule.jobs.order_by("-seq").first()
     assert re.search(rf'href="{last.get_absolute_url()}"[^>]*>\s*<span class="state state-failed"', page)
     assert 'aria-label="Last 3: 2 succeeded, 1 failed"' in page
@@ -125,12 +125,12 @@ def test_pause_until_is_a_time_of_the_schedules_zone_and_ends_by_itself_or_early
     schedule = make_schedule(olga)
     act = f"/schedules/{schedule.pk}/act"
     day = timezone.now() + timedelta(days=10)
-    page = browser.post(act, {"action": "pause-until", "until": f"{day:%Y-%m-%d}T02:00"}, follow=True).text
-    assert f"is paused until {day:%Y-%m-%d} 02:00, Europe/Berlin" in page
-    assert f"{day:%Y-%m-%d} 02:00:00</time>" in page and 'value="resume"' in page and 'value="pause"' not in page
+    page = browser.post(act, {"action": "pause-until", "until": f"{day:%Y-%m-%d}T04:00"}, follow=True).text
+    assert f"is paused until {day:%Y-%m-%d} 04:00, Europe/Berlin" in page
+    assert f"{day:%Y-%m-%d} 04:00:00</time>" in page and 'value="resume"' in page and 'value="pause"' not in page
     schedule.refresh_from_db()
     assert (
-        f"{schedule.next_run_at.astimezone(schedule.task.crontab.timezone):%Y-%m-%d %H:%M}" == f"{day:%Y-%m-%d} 02:30"
+        f"{schedule.next_run_at.astimezone(schedule.task.crontab.timezone):%Y-%m-%d %H:%M}" == f"{day:%Y-%m-%d} 04:30"
     )
     assert PeriodicTask.objects.get().enabled
     browser.post(act, {"action": "resume"})
@@ -193,7 +193,7 @@ def test_the_form_makes_a_schedule(browser, olga):
     task = schedule.task
     assert (task.task, json.loads(task.kwargs), schedule.owner) == ("jobs.add", {"x": 4.0, "y": 5.0}, olga)
     assert str(task.crontab.timezone) == "Europe/Berlin" and schedule.next_run_at > timezone.now()
-    assert schedule.next_run_at.astimezone(task.crontab.timezone).strftime("%H:%M") == "02:30"
+    assert schedule.next_run_at.astimezone(task.crontab.timezone).strftime("%H:%M") == "04:30"
 
 
 @pytest.mark.parametrize(
@@ -249,17 +249,17 @@ def test_names_are_unique_and_a_free_one_is_proposed(browser, olga):
 def test_editing_shows_and_keeps_what_is_stored(browser, olga):
     schedule = make_schedule(olga, start="2030-01-01T08:00", misfire="skip", priority="high", description="why")
     page = browser.get(f"/schedules/{schedule.pk}/edit")
-    assert 'value="30 2 * * *"' in page.text and 'value="2030-01-01T08:00"' in page.text
+    assert 'value="30 4 * * *"' in page.text and 'value="2030-01-01T08:00"' in page.text
     initial = page.context["when"].initial
     sent = {f"schedule-{name}": value for name, value in initial.items() if value not in (None, "")}
     sent["schedule-start"] = "2030-01-01T08:00"
-    answer = browser.post(f"/schedules/{schedule.pk}/edit", {**sent, "x": "9", "y": "2", "schedule-cron": "0 4 * * *"})
+    answer = browser.post(f"/schedules/{schedule.pk}/edit", {**sent, "x": "9", "y": "2", "schedule-cron": "0 6 * * *"})
     assert answer.status_code == 302, answer.context["when"].errors
     schedule.refresh_from_db()
     task = PeriodicTask.objects.get()
-    assert (task.crontab.hour, task.priority, task.description, schedule.misfire) == ("4", 3, "why", "skip")
+    assert (task.crontab.hour, task.priority, task.description, schedule.misfire) == ("6", 3, "why", "skip")
     assert task.start_time.isoformat() == "2030-01-01T07:00:00+00:00"
-    assert schedule.next_run_at == task.start_time + timedelta(hours=20)
+    assert schedule.next_run_at == task.start_time + timedelta(hours=22)
     assert json.loads(task.kwargs)["x"] == 9.0
 
 
@@ -287,8 +287,8 @@ def test_the_form_asks_in_order_and_keeps_what_it_stores(browser, olga):
 def test_a_shared_rule_is_not_changed_for_others(browser, olga):
     first, second = make_schedule(olga, "First"), make_schedule(olga, "Second")
     assert first.task.crontab_id == second.task.crontab_id
-    browser.post(f"/schedules/{first.pk}/edit", {**WHEN, "schedule-cron": "0 4 * * *", "x": "1", "y": "2"})
-    assert PeriodicTask.objects.get(name="Second").crontab.hour == "2"
+    browser.post(f"/schedules/{first.pk}/edit", {**WHEN, "schedule-cron": "0 6 * * *", "x": "1", "y": "2"})
+    assert PeriodicTask.objects.get(name="Second").crontab.hour == "4"
     assert CrontabSchedule.objects.count() == 2
 
 
@@ -344,7 +344,8 @@ def test_bad_parameters_are_told_and_files_stay(browser):
 
 
 def test_the_preview_tells_words_runs_and_clock_changes(browser):
-    answer = browser.post("/schedules/preview?kind=add", {**WHEN, "x": "1", "y": "2"}).text
+    nightly = {**WHEN, "schedule-cron": "30 2 * * *", "x": "1", "y": "2"}
+    answer = browser.post("/schedules/preview?kind=add", nightly).text
     assert "Daily at 02:30" in answer and answer.count("<tr>") == 10
     assert re.search(r"\d\d March: 02:30 does not exist, runs 03:00", answer)
     nothing = browser.post("/schedules/preview?kind=add", {**WHEN, "schedule-cron": "", "x": "", "y": ""}).text
@@ -357,7 +358,7 @@ def test_the_preview_tells_words_runs_and_clock_changes(browser):
 
 def test_check_works_without_scripts(browser):
     answer = browser.post("/schedules/new?kind=add", {**WHEN, "x": "1", "y": "2", "check": "1"})
-    assert answer.status_code == 200 and "Daily at 02:30" in answer.text and not PeriodicTask.objects.exists()
+    assert answer.status_code == 200 and "Daily at 04:30" in answer.text and not PeriodicTask.objects.exists()
 
 
 # --- who may
