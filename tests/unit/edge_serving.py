@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import uvicorn
 from django.contrib.auth import get_user_model
 
 from jobs.models import ApiToken, Job
+from jobs.web.live import edge as live
 from jobs.web.live.access import access
 from jobs.web.live.edge import Edge
 from jobs.wire import events, keys
@@ -37,6 +39,11 @@ class Served:
         return httpx.Client(base_url=self.url, headers=headers, timeout=15)
 
 
+def _patient(socket_timeout: float | None, client: Callable[..., Any] = live._client) -> Any:
+    """A Redis client that waits longer than the machine may pause: after 2 s the edge would answer from SQL."""
+    return client(socket_timeout and max(socket_timeout, 15.0))
+
+
 @contextmanager
 def serving(wsgi: Callable[..., Any] | None = None, **options: Any) -> Iterator[Served]:
     """Serve the edge in front of Django, or of another WSGI application."""
@@ -52,8 +59,9 @@ def serving(wsgi: Callable[..., Any] | None = None, **options: Any) -> Iterator[
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until(lambda: server.started)
+    with patch.object(live, "_client", _patient):
+        thread.start()
+        until(lambda: server.started)
     try:
         yield Served(edge, port)
     finally:
@@ -135,8 +143,8 @@ class Stream:
                         continue
                     self.id = fields.get("id", self.id)
                     if "event" in fields:
-                        self.events.append((self.id, fields["event"], json.loads(fields["data"])))
                         self.times.append(time.monotonic())
+                        self.events.append((self.id, fields["event"], json.loads(fields["data"])))
                     fields = {}
                     self.opened.set()
         except httpx.TransportError:

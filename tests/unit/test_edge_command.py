@@ -51,14 +51,16 @@ def test_a_stop_ends_open_streams_and_long_polls_at_once_with_status_0(environme
         etag = httpx.get(
             f"http://127.0.0.1:{port}/api/v1/jobs/waiting", headers={"Authorization": f"Bearer {token}"}
         ).headers["etag"]
-        for path in ("/api/v1/events", "/api/v1/jobs/waiting?wait=60"):
+        expect = "Expect: 100-continue\r\n"
+        for path, more in (("/api/v1/events", ""), ("/api/v1/jobs/waiting?wait=60", expect)):
             connection = socket.create_connection(("127.0.0.1", port), timeout=30)
             connection.sendall(
                 f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
-                f"If-None-Match: {etag}\r\n\r\n".encode()
+                f"If-None-Match: {etag}\r\n{more}\r\n".encode()
             )
             held.append(connection)
         assert b"text/event-stream" in held[0].recv(65536)
+        assert held[1].recv(65536).startswith(b"HTTP/1.1 100")  # said by who waits for the client to go
         started = time.monotonic()
         server.send_signal(stop)
         assert server.wait(30) == 0
