@@ -1,4 +1,9 @@
 import pytest
+from hypothesis import settings as hypothesis_settings
+
+# How long one example takes is the machine's matter.
+hypothesis_settings.register_profile("unit", deadline=None)
+hypothesis_settings.load_profile("unit")
 
 
 @pytest.fixture(autouse=True)

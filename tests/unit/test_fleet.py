@@ -1,5 +1,6 @@
 """Workers and queues as they are, pausing, and what is counted of both."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -24,11 +25,12 @@ pytestmark = pytest.mark.django_db
 
 
 def test_a_worker_is_described_by_its_own_record():
+    began = time.monotonic()
     make_worker(held=["a", "b"], lags=[900, *[3] * 40, 12, 4])
     [worker] = workers.workers()
     assert (worker.name, worker.pool, worker.busy, worker.concurrency) == ("io@web-1", "eventlet", 2, 200)
     assert worker.lag == 12  # the 900 is more than a minute ago
-    assert not worker.is_silent and worker.heard < 2
+    assert not worker.is_silent and worker.heard <= 0.01 + time.monotonic() - began
 
 
 def test_children_stand_under_their_master_and_jobs_are_counted_once():
@@ -41,11 +43,12 @@ def test_children_stand_under_their_master_and_jobs_are_counted_once():
 
 
 def test_a_silent_worker_is_told_and_a_gone_one_dropped():
+    began = time.monotonic()
     make_worker(heard=34)
     gone = make_worker("io@web-2")
     redis_client().delete(gone)
     [worker] = workers.workers()
-    assert worker.is_silent and worker.heard == pytest.approx(34, abs=1)
+    assert worker.is_silent and 34 <= worker.heard <= 34.01 + time.monotonic() - began
 
 
 def test_of_two_starts_with_one_name_the_living_is_found():
@@ -83,6 +86,7 @@ def test_a_worker_that_does_not_answer_is_said_so(monkeypatch):
 
 
 def test_depth_counts_every_priority_and_the_oldest_of_all():
+    began = time.time()
     for priority, waited in ((URGENT, 1), (HIGH, 2), (NORMAL, 40), (NORMAL, 3), (LOW, 7)):
         push("io", priority, waited)
     make_worker()
@@ -90,7 +94,7 @@ def test_depth_counts_every_priority_and_the_oldest_of_all():
     io, cpu = queues(workers.workers())
     assert (io.name, io.waiting, io.running) == ("io", 5, 1)
     assert io.by_priority == {"urgent": 1, "high": 1, "normal": 2, "low": 1}
-    assert io.oldest == pytest.approx(40, abs=1)
+    assert 40 <= io.oldest <= 40.01 + time.time() - began
     assert [worker.name for worker in io.workers] == ["io@web-1"]
     assert (cpu.waiting, cpu.oldest, cpu.workers) == (0, None, ())
 

@@ -169,22 +169,32 @@ def test_a_kind_that_is_not_pausable_does_not_look(job):
 
 @pytest.mark.parametrize("pool", ["eventlet", "gevent"])
 def test_a_time_limit_stands_still_with_the_job(monkeypatch, pool):
-    from jobs.worker.greenlimits import Clock
+    from jobs.worker import greenlimits
 
     if pool == "eventlet":
         from eventlet import sleep
     else:
         from gevent import sleep
     monkeypatch.setattr(worker_execution.process, "pool", pool)
-    clock = Clock({TimeoutError("late"): 0.3})
+    given, timer = [], greenlimits._timer
+    monkeypatch.setattr(greenlimits, "_timer", lambda left, error: given.append(left) or timer(left, error))
+    clock = greenlimits.Clock({TimeoutError("late"): 60.0})
+    began = time.monotonic()
     clock.start()
     sleep(0.1)
     clock.stop()
+    worked = time.monotonic() - began
     sleep(0.4)
     clock.start()
-    sleep(0.1)
+    clock.stop()
+    assert 60 - worked <= given[1] < 59.95
+    clock = greenlimits.Clock({TimeoutError("late"): 0.1})
+    clock.start()
+    clock.stop()
+    sleep(0.3)
     with pytest.raises(TimeoutError):
-        sleep(1)
+        clock.start()
+        sleep(10)
     clock.stop()
 
 

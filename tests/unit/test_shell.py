@@ -129,11 +129,13 @@ class TestOverview:
         assert "All well. Nothing is running." in answer.text
         assert "Nothing has run yet." in answer.text
 
-    def test_what_needs_somebody_comes_first(self, client, operator):
+    def test_what_needs_somebody_comes_first(self, client, operator, monkeypatch):
         Job.objects.create(
             kind="k", is_kind=False, title="Invoice 2231", queue="io", state="FAILURE", error="550 no such user"
         )
-        made = timezone.now() - timedelta(seconds=75)
+        now = timezone.now()
+        monkeypatch.setattr(timezone, "now", lambda: now)
+        made = now - timedelta(seconds=75)
         Job.objects.create(kind="k", is_kind=False, title="Waits", queue="cpu", created=made, changed=made)
         client.force_login(operator)
         html = client.get("/").text

@@ -136,7 +136,8 @@ def test_children_stop_rank_by_rank(stage):
 
 
 def test_what_stops_later_is_kept_alive_while_others_stop(stage):
-    slow = OBEDIENT.replace("def end(*_):", "def end(*_):\n    import time; time.sleep(2.5)")
+    wait = "import time\n    while log.read_text().count('start redis') < 2: time.sleep(0.02)"
+    slow = OBEDIENT.replace("def end(*_):", f"def end(*_):\n    {wait}")
     supervisor = stage.supervisor(stage.program("io", 0, slow), stage.program("redis", 1))
     stage.started(supervisor, 2)
     os.kill(supervisor.children["redis"].process.pid, signal.SIGKILL)
