@@ -18,7 +18,11 @@ VAR = Path(tempfile.mkdtemp(prefix="jobsite-test-"))
 
 def _start() -> None:
     port = free_port()
-    server = start_redis(VAR / "redis", port)
+    try:
+        server = start_redis(VAR / "redis", port)
+    except RuntimeError:  # another process took the port first
+        port = free_port()
+        server = start_redis(VAR / "redis", port)
 
     def stop() -> None:
         server.send_signal(signal.SIGTERM)

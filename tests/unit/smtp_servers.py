@@ -1,7 +1,6 @@
 """Real SMTP servers on loopback ports, for tests: one that answers as it is told, and the test mailbox's own."""
 
 import asyncio
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -104,10 +103,3 @@ async def _stop(server: asyncio.Server) -> None:
 
 def refuse_login(*_: Any) -> AuthResult:
     return AuthResult(success=False, handled=False)
-
-
-def closed_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]

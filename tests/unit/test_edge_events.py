@@ -11,7 +11,7 @@ from jobs.web.live import sse, stream
 from jobs.web.live.stream import Hub
 from jobs.wire import connection, events, keys
 from jobs.wire.connection import redis_client
-from tests.services import free_port, start_redis
+from tests.services import closed_port, free_port, start_redis
 from tests.unit.edge_serving import Stream, moving_job, person, progress, serving, told, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -170,9 +170,10 @@ def test_an_outage_of_redis_is_told_and_its_end_resets(monkeypatch, settings, tm
             page = Stream(served, token)
             redis.kill()
             redis.wait()
-            until(lambda: page.named("hold"))
-            late = Stream(served, token)
-            until(lambda: late.named("hold"))
+            with closed_port(port):
+                until(lambda: page.named("hold"))
+                late = Stream(served, token)
+                until(lambda: late.named("hold"))
             redis = start_redis(tmp_path, port)
             until(lambda: page.named("reset") and late.named("reset"))
             told(moving_job(user), "SUCCESS")

@@ -13,8 +13,9 @@ from jobs.keeper import suppression as copy
 from jobs.kinds._email.book import TemporaryFailure
 from jobs.kinds.email import SendEmail
 from jobs.submit.validate import bind, cleaned, to_json
+from tests.services import closed_port
 from tests.unit.contexts import DictLedger, RecordingContext
-from tests.unit.smtp_servers import DROP, Scripted, closed_port, in_thread, refuse_login
+from tests.unit.smtp_servers import DROP, Scripted, in_thread, refuse_login
 
 PEOPLE = b"email,name\na@example.com,Ann\nb@example.com,Bob\nc@example.com,\n"
 
@@ -181,9 +182,10 @@ def test_what_the_server_puts_off_is_tried_again_alone(server, ctx, tmp_path):
 
 
 def test_a_server_that_is_not_there_is_a_temporary_failure(mail_settings, ctx):
-    mail_settings.EMAIL_PORT = port = closed_port()
-    with pytest.raises(TemporaryFailure, match=f"3 of 3 not sent: 127.0.0.1:{port} cannot be reached"):
-        run(ctx, params_of(ctx, PEOPLE))
+    with closed_port() as port:
+        mail_settings.EMAIL_PORT = port
+        with pytest.raises(TemporaryFailure, match=f"3 of 3 not sent: 127.0.0.1:{port} cannot be reached"):
+            run(ctx, params_of(ctx, PEOPLE))
     assert set(states(ctx).values()) == {"deferred"}
 
 

@@ -17,8 +17,9 @@ from jobs.kinds import feeds
 from jobs.kinds._feeds import lists, reading
 from jobs.kinds.feeds import FetchFeeds, NothingAnswered
 from jobs.submit.validate import bind, cleaned
+from tests.services import closed_port
 from tests.unit.contexts import RecordingContext
-from tests.unit.web_server import WebServer, closed_port, rss
+from tests.unit.web_server import WebServer, rss
 
 ATOM = """<feed xmlns="http://www.w3.org/2005/Atom"><title>Atomic</title>
 <entry><title type="html">A &lt;b&gt;bold&lt;/b&gt; one</title><id>tag:1</id><link href="/one"/>
@@ -41,6 +42,13 @@ def server(settings):
     server = WebServer()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def nobody():
+    """A port at which nothing answers."""
+    with closed_port() as port:
+        yield port
 
 
 @pytest.fixture
@@ -131,12 +139,12 @@ def test_titles_are_no_formulas(server, ctx):
 # --- what fails
 
 
-def test_each_failure_has_its_row_and_its_reason(server, ctx):
+def test_each_failure_has_its_row_and_its_reason(server, ctx, nobody):
     good = server.route("/good", 200, rss())
     server.route("/circle", 302, Location="/circle")
     bad = {
         server.route("/missing", 404): "The server answered 404 Not Found.",
-        f"http://127.0.0.1:{closed_port()}/": "127.0.0.1: connection refused.",
+        f"http://127.0.0.1:{nobody}/": "127.0.0.1: connection refused.",
         server.serve("/bomb", server.bomb): "The answer is larger than 2.0 MB.",
         server.serve("/slow", server.dribble): "No complete answer within 10 s.",
         server.serve("/cut", server.cut): "127.0.0.1: the answer broke off.",

@@ -11,7 +11,8 @@ import pytest
 
 from jobs.kinds._net import addresses, connection, urls
 from jobs.kinds._net.client import Client, FetchError, Refused, Request, TimedOut, Unreachable
-from tests.unit.web_server import WebServer, closed_port
+from tests.services import closed_port
+from tests.unit.web_server import WebServer
 
 
 @pytest.fixture
@@ -205,8 +206,8 @@ def test_an_unusable_answer_is_told(private, server, client, way, error, text):
 
 
 def test_nobody_there(private, client):
-    with pytest.raises(Unreachable, match="connection refused"):
-        client.fetch(Request(f"http://127.0.0.1:{closed_port()}/"))
+    with closed_port() as port, pytest.raises(Unreachable, match="connection refused"):
+        client.fetch(Request(f"http://127.0.0.1:{port}/"))
 
 
 def test_a_name_without_address(client):

@@ -11,8 +11,9 @@ from jobs.core.errors import Cancelled, PermanentError, Refused
 from jobs.core.redaction import MASK
 from jobs.kinds.http import HttpForm, SendRequest, TryAgain, retry_after
 from jobs.submit.validate import bind, cleaned, to_json
+from tests.services import closed_port
 from tests.unit.contexts import RecordingContext
-from tests.unit.web_server import WebServer, closed_port
+from tests.unit.web_server import WebServer
 
 
 @pytest.fixture
@@ -147,8 +148,8 @@ def test_retry_after_as_a_date():
 
 
 def test_no_answer_is_tried_again_but_a_refused_address_is_not(server, ctx, settings):
-    with pytest.raises(TryAgain, match="connection refused"):
-        send(ctx, url=f"http://127.0.0.1:{closed_port()}/")
+    with closed_port() as port, pytest.raises(TryAgain, match="connection refused"):
+        send(ctx, url=f"http://127.0.0.1:{port}/")
     with pytest.raises(TryAgain, match=r"within 0\.5 s"):
         send(ctx, url=server.serve("/", server.dribble), timeout=0.5)
     with pytest.raises(PermanentError, match=r"larger than 10 KB"):

@@ -104,7 +104,7 @@ def test_the_command_keeps_its_port_and_stops_when_told(tmp_path):
     manage = [sys.executable, str(root / "manage.py")]
     subprocess.run([*manage, "migrate", "-v0"], env=environment, check=True, timeout=120)
     ports = []
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):
         process = subprocess.Popen([*manage, "mailcatcher"], env=environment, stderr=subprocess.PIPE, text=True)
         try:
             line = next(line for line in process.stderr if "listens on" in line)
@@ -118,7 +118,9 @@ def test_the_command_keeps_its_port_and_stops_when_told(tmp_path):
         finally:
             process.kill()
             process.stderr.close()
-    assert ports[0] == ports[1]
+        if ports[-1] in ports[:-1]:
+            break  # else another program took it meanwhile
+    assert ports[-1] in ports[:-1]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         answer = subprocess.run(

@@ -2,7 +2,6 @@
 
 import contextlib
 import gzip
-import socket
 import threading
 import time
 from collections import defaultdict
@@ -160,10 +159,3 @@ def _handler(server: WebServer) -> type[BaseHTTPRequestHandler]:
             """Nothing: requests are in `seen`."""
 
     return Handler
-
-
-def closed_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
