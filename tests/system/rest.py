@@ -41,8 +41,19 @@ def finish(client: httpx.Client, kind: str, files: Any = None, **params: Any) ->
     return follow(client, submit(client, kind, files, **params))[-1]
 
 
+def recorded(client: httpx.Client, job: dict[str, Any]) -> None:
+    """Return once SQL has the end of a job that has ended; until then no more is known of it than its end."""
+
+    def is_recorded() -> bool:
+        answer = client.get(f"jobs/{job['id']}")
+        return answer.json()["state"] not in FINAL or answer.headers["ETag"].endswith('r"')
+
+    wait_for(is_recorded, 30, "the record of its end")
+
+
 def artifacts(client: httpx.Client, job: dict[str, Any]) -> dict[str, bytes]:
     """The files that the job made, by name."""
+    recorded(client, job)
     items = client.get(f"jobs/{job['id']}/artifacts").json()["items"]
     return {
         item["name"]: client.get(client.base_url.join(item["links"]["download"])).raise_for_status().content
@@ -52,6 +63,7 @@ def artifacts(client: httpx.Client, job: dict[str, Any]) -> dict[str, bytes]:
 
 
 def attempts(client: httpx.Client, job: dict[str, Any]) -> list[dict[str, Any]]:
+    recorded(client, job)
     return client.get(f"jobs/{job['id']}/attempts").json()["items"]
 
 

@@ -12,7 +12,7 @@ from celery.result import AsyncResult
 from django.conf import settings
 
 from jobs.models import ApiToken
-from tests.system.rest import finish, is_problem, log_in, submit
+from tests.system.rest import finish, is_problem, log_in, recorded, submit
 from tests.system.stack import ROOT, wait_for
 from tests.unit.images import data, quarters
 
@@ -33,6 +33,7 @@ class TestAccess:
 
     def test_others_jobs_are_as_if_they_were_not(self, stack, alice, bob):
         job = finish(alice, "image", files={"images": ("red.png", data(quarters()))}, format="webp")
+        recorded(alice, job)
         (made,) = [a for a in alice.get(f"jobs/{job['id']}/artifacts").json()["items"] if not a["is_input"]]
         for path in ("", "/attempts", "/logs", "/artifacts", f"/artifacts/{made['id']}"):
             assert alice.get(f"jobs/{job['id']}{path}").status_code == 200, path

@@ -10,7 +10,7 @@ import httpx
 from PIL import Image
 
 from jobs.models import ApiToken, Job, Mail
-from tests.system.rest import artifacts, attempts, finish, follow, submit
+from tests.system.rest import artifacts, attempts, finish, follow, recorded, submit
 from tests.system.stack import wait_for
 
 
@@ -126,6 +126,7 @@ class TestEmail:
         job = self.paused(api, "rest")
         assert api.post(f"jobs/{job['id']}/cancel").status_code == 202
         assert follow(api, job)[-1]["state"] == "REVOKED"
+        recorded(api, job)
         rest = api.post(f"jobs/{job['id']}/rerun", json={"only": "unsent"}).json()
         assert api.post(f"jobs/{job['id']}/rerun", json={"only": "unsent"}).json()["id"] == rest["id"]
         assert follow(api, rest)[-1]["state"] == "SUCCESS"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from jobs.models import Job
-from tests.system.rest import finish, follow, is_problem, running, state_of, submit
+from tests.system.rest import finish, follow, is_problem, recorded, running, state_of, submit
 from tests.system.stack import wait_for
 from tests.unit.images import bomb, packed
 
@@ -234,6 +234,7 @@ class TestSubmitting:
         asked = api.post(f"jobs/{job['id']}/cancel")
         assert asked.status_code == 202 and (asked.json()["cancelling"] or asked.json()["state"] == "REVOKED")
         assert follow(api, job)[-1]["state"] == "REVOKED"
+        recorded(api, job)
         assert is_problem(api.post(f"jobs/{job['id']}/cancel"), 409)["state"] == "REVOKED"
         again = api.post(f"jobs/{job['id']}/retry")
         assert again.status_code == 202 and again.json()["id"] == job["id"]
