@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
+from tests.system.foreign.gates import let_on
 from tests.system.rest import finish, submit
 from tests.system.stack import PASSWORD, wait_for
 from tests.unit.images import data, quarters
@@ -167,9 +168,9 @@ def test_a_bad_form_names_its_fields_and_keeps_what_was_written(stack, browser, 
 
 
 def test_progress_moves_and_the_end_is_seen_without_reloading(stack, page):
-    page.goto("/new/count")
-    page.get_by_label("Count to").fill("8")
-    page.get_by_label("Pause between numbers [s]").fill("0.5")
+    page.goto("/new/stepped")
+    page.get_by_label("Gate").fill("the bar")
+    page.get_by_label("Steps").fill("8")
     send(page)
     page.evaluate("""() => {
         window.seen = [];
@@ -182,10 +183,14 @@ def test_progress_moves_and_the_end_is_seen_without_reloading(stack, page):
         look();
     }""")
     sees(page, "Running")
+    for number in range(1, 8):
+        let_on("the bar", number)
+        expect(page.locator(".job-progress progress")).to_have_js_property("value", number / 8)
+    let_on("the bar", 8)
     sees(page, "Succeeded")
     seen = page.evaluate("window.seen")
     values = [one["value"] for one in seen]
-    assert len(values) >= 3 and values == sorted(values), seen
+    assert len(values) >= 7 and values == sorted(values), seen
     assert any(re.match(r"\d+%", one["title"]) for one in seen)
     page.get_by_role("link", name="Log", exact=True).click()
     expect(page.locator("[data-log] li")).to_have_count(8)
@@ -193,13 +198,14 @@ def test_progress_moves_and_the_end_is_seen_without_reloading(stack, page):
 
 def test_a_running_job_is_cancelled_and_says_cancelling_until_its_worker_confirms(stack, page):
     with stack.api() as api:
-        job = submit(api, "deaf", seconds=4)
+        job = submit(api, "deaf", gate="deaf")
     page.goto(f"/jobs/{job['id']}/")
     expect(state(page)).to_have_text(re.compile("Running"), timeout=30_000)
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.get_by_role("button", name="Cancelling")).to_be_disabled()
     expect(state(page)).to_have_text(re.compile("Cancelling"))
     page.evaluate("window.notReloaded = true")
+    let_on("deaf")
     sees(page, "Cancelled")
     expect(page.get_by_role("button", name="Retry")).to_be_visible()
 

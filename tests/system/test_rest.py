@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from jobs.models import Job
+from tests.system.foreign.gates import let_on
 from tests.system.rest import finish, follow, is_problem, recorded, running, state_of, submit
 from tests.system.stack import wait_for
 from tests.unit.images import bomb, packed
@@ -102,16 +103,25 @@ class TestEvents:
         def is_end(event):
             return bool(last) and event["id"] == last["id"] and event["state"] == "SUCCESS"
 
-        listener = threading.Thread(target=lambda: found.extend(self.listen(stack, until=is_end, ready=ready)))
+        def goes_on(event):
+            """Whether it is the end; what came before lets the job do its next step."""
+            if event["id"] == last.get("id") and event["progress"]:
+                let_on("events", event["progress"]["current"] + 1)
+            return is_end(event)
+
+        listener = threading.Thread(target=lambda: found.extend(self.listen(stack, until=goes_on, ready=ready)))
         listener.start()
         assert ready.wait(10)
-        job = submit(api, "count", to=4, pause=0.5)
+        job = submit(api, "stepped", gate="events", steps=4)
         last.update(job)
+        let_on("events")
         listener.join(30)
         mine = [(id, event) for id, event in found if event["id"] == job["id"]]
         states = [event["state"] for _, event in mine]
         assert states[-1] == "SUCCESS" and "STARTED" in states
-        assert any(event["progress"] and event["progress"]["total"] == 4 for _, event in mine)
+        told = [event["progress"] for _, event in mine if event["progress"]]
+        assert {1, 2, 3} <= {progress["current"] for progress in told}
+        assert {progress["total"] for progress in told} == {4}
         keys = [tuple(map(int, id.split("-"))) for id, _ in mine]
         assert keys == sorted(set(keys))
         # Coming back with the first of them brings what followed it, ending with the last state.
@@ -130,7 +140,8 @@ class TestEvents:
         listener.start()
         assert ready.wait(10)
         theirs = finish(api, "add")
-        mine.update(submit(alice, "count", to=2, pause=0.5))
+        mine.update(submit(alice, "stepped", gate="heard of"))
+        let_on("heard of")
         listener.join(30)
         assert {event["id"] for _, event in found} == {mine["id"]}
         assert theirs["id"] not in str(found)

@@ -9,6 +9,7 @@ from django import forms
 from jobs.core.kind import Kind
 from jobs.core.limits import Rate
 from jobs.core.retry import Exponential, Retry
+from tests.system.foreign import gates
 
 
 class Once(Kind):
@@ -102,17 +103,37 @@ class Query(Kind):
         return User.objects.count()
 
 
-class Deaf(CpuNap):
-    """Hear of nothing for a while, as C code does not, so that a wish to cancel has to wait."""
+class Stepped(Kind):
+    """Count, with progress, each number when a test lets it."""
 
-    slug, label = "deaf", "Nap deaf"
+    slug, label, pool, idempotent = "stepped", "Stepped", "io", True
+
+    class Form(forms.Form):
+        gate = forms.CharField()
+        steps = forms.IntegerField(initial=1)
 
     def run(self, params, ctx):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
-        until = time.monotonic() + params["seconds"]
-        while time.monotonic() < until:
-            time.sleep(0.1)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})
+        for number in range(1, params["steps"] + 1):
+            gates.wait_at(params["gate"], number)
+            ctx.progress(number, params["steps"], "counted")
+            ctx.log(str(number))
+        return params["steps"]
+
+
+class Deaf(Kind):
+    """Hear of nothing until a test lets it, as C code does not, so that a wish to cancel has to wait."""
+
+    slug, label, pool = "deaf", "Nap deaf", "cpu"
+
+    class Form(forms.Form):
+        gate = forms.CharField()
+
+    def run(self, params, ctx):
+        # Not blocked: the signal would reach another thread, and be raised in this one all the same.
+        hearing = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        gates.wait_at(params["gate"])
+        signal.signal(signal.SIGUSR2, hearing)
+        signal.raise_signal(signal.SIGUSR2)  # what it did not hear
         time.sleep(60)
 
 
