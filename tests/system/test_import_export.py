@@ -55,12 +55,16 @@ def test_a_wrong_row_imports_nothing_and_is_named(stack, alice):
 
 def test_an_import_whose_worker_is_killed_goes_on_and_makes_no_job_twice(stack, alice):
     table = "x,y\n" + "".join(f"{number},7\n" for number in range(3000))
-    importing = submit(alice, "import", {"kind": "add"}, table=table)
-    of_this = Job.objects.filter(via="import", kind="add", idempotency_key__startswith=f"import:{importing.id}:")
-    wait_for(lambda: of_this.count() >= 200, 60, "the first batches")
-    stack.kill("cpu")
-    assert of_this.count() < 3000, "it was killed in the middle"
-    stack.start("cpu")
+    for _ in range(3):  # on a machine that pauses it may be done before it is killed
+        importing = submit(alice, "import", {"kind": "add"}, table=table)
+        of_this = Job.objects.filter(via="import", kind="add", idempotency_key__startswith=f"import:{importing.id}:")
+        wait_for(lambda of_this=of_this: of_this.count() >= 200, 60, "the first batches")
+        stack.kill("cpu")
+        in_the_middle = of_this.count() < 3000
+        stack.start("cpu")
+        if in_the_middle:
+            break
+    assert in_the_middle, "each time it was done before it was killed"
     (importing,) = stack.wait([importing], 120)
     assert importing.state == "SUCCESS" and importing.attempts.count() == 2, importing.error
     assert of_this.count() == 3000 and of_this.values("idempotency_key").distinct().count() == 3000

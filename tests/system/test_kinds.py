@@ -158,14 +158,17 @@ class TestEmail:
     def test_a_worker_killed_in_the_middle_sends_nobody_twice(self, stack, api):
         count = 1500
         table = "email,name\n" + "".join(f"r{n}@example.org,N{n}\n" for n in range(count))
-        job = submit(
-            api, "email", files={"recipients": ("all.csv", table)}, subject="For {{ name }}", text="Dear {{ name }}."
-        )
-        wait_for(lambda: Mail.objects.filter(job_id=job["id"]).count() > 40, 30, "the first messages")
-        stack.kill("io")
-        sent_before = Mail.objects.filter(job_id=job["id"]).count()
-        assert sent_before < count, "the worker was done before it was killed"
-        stack.start("io")
+        file = {"recipients": ("all.csv", table)}
+        for _ in range(3):  # on a machine that pauses it may be done before it is killed
+            job = submit(api, "email", files=file, subject="For {{ name }}", text="Dear {{ name }}.")
+            sent = Mail.objects.filter(job_id=job["id"])
+            wait_for(lambda sent=sent: sent.count() > 40, 30, "the first messages")
+            stack.kill("io")
+            in_the_middle = sent.count() < count
+            stack.start("io")
+            if in_the_middle:
+                break
+        assert in_the_middle, "each time it was done before it was killed"
         end = follow(api, job, 150)[-1]
         assert end["state"] == "SUCCESS", end["error"]
         assert [attempt["state"] for attempt in attempts(api, job)] == ["LOST", "SUCCESS"]
