@@ -1,8 +1,22 @@
-"""Forms in a real browser that outlive their session, or carry more files than one request takes."""
+"""Forms in a real browser that are wrong, outlive their session, or carry more files than one request takes."""
 
 from playwright.sync_api import expect
 
 from tests.system.test_browser import DESK, PATIENCE, browser, log_in, page, sees, send, session  # noqa: F401
+
+
+def test_a_bad_form_names_its_fields_and_keeps_what_was_written(stack, browser, session):  # noqa: F811
+    context = browser.new_context(base_url=stack.url, storage_state=session)
+    tab = context.new_page()
+    tab.goto("/new/email")
+    tab.get_by_label("To", exact=True).fill("nobody")
+    tab.get_by_label("Text", exact=True).fill("Kept.")
+    tab.locator("[data-submit]").click()
+    expect(tab.locator(".error-summary")).to_be_visible()
+    expect(tab.get_by_label("To", exact=True)).to_have_attribute("aria-invalid", "true")
+    expect(tab.get_by_label("Subject")).to_have_attribute("aria-invalid", "true")
+    expect(tab.get_by_label("Text", exact=True)).to_have_value("Kept.")
+    context.close()
 
 
 def test_a_form_outlives_its_session_and_is_sent_after_a_new_login(stack, browser, tmp_path):  # noqa: F811

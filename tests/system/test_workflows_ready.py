@@ -12,7 +12,7 @@ from playwright.sync_api import expect, sync_playwright
 from jobs.models import Mail
 from tests.system.rest import artifacts
 from tests.system.stack import wait_for
-from tests.system.test_browser import CHROMIUM, PATIENCE, log_in, watched
+from tests.system.test_browser import CHROMIUM, log_in, watched
 from tests.unit.images import data, packed, quarters
 from tests.unit.web_server import WebServer, rss
 
@@ -25,7 +25,7 @@ def session(stack):
         context = browser.new_context()
         page = context.new_page()
         log_in(stack, page, "alice")
-        expect(page.get_by_role("navigation", name="Pages").first).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_role("navigation", name="Pages").first).to_be_visible()
         state = context.storage_state()
         context.close()
         yield browser, state
