@@ -24,10 +24,11 @@ def wait_for(condition: Callable[[], Any], seconds: float = 30.0, what: str = ""
     """The condition's first true value; fails the test after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
+        is_over = time.monotonic() > deadline  # read first: after a pause of this process comes one more look
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        if is_over:
             raise AssertionError(f"waited {seconds:g} s for {what or condition}; last value: {value!r}")
         time.sleep(0.1)
 
