@@ -33,6 +33,14 @@ def wait_for(condition: Callable[[], Any], seconds: float = 30.0, what: str = ""
         time.sleep(0.1)
 
 
+def at_best(measure: Callable[[], float], limit: float, what: str, rounds: int = 3) -> None:
+    """Fails unless a round measures less than the limit: what is slow is so in each, a pause of the machine in one."""
+    measured: list[float] = []
+    while not measured or measured[-1] >= limit:
+        assert len(measured) < rounds, f"{what}: {measured}, expected less than {limit:g} once"
+        measured.append(measure())
+
+
 class Stack:
     """Processes by name: redis, web, keeper, io, cpu, scheduler, mail."""
 
