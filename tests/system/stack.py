@@ -153,6 +153,11 @@ class Stack:
 
         return Job.objects.get(id=job_id)
 
+    def told(self, job_id: str) -> list[dict[str, Any]]:
+        """Every event of the job, in order; they are kept for ten minutes."""
+        events = [json.loads(fields["e"]) for _, fields in self.redis().xrange("jobsite:events")]
+        return [event for event in events if event["id"] == job_id]
+
     def wait(self, jobs: Any, seconds: float = 60.0) -> list[Any]:
         """The jobs once all are final in SQL."""
         from jobs.core.states import FINAL
