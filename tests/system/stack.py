@@ -190,5 +190,11 @@ class Stack:
             lambda: self.redis().hget(f"jobsite:run:{job.id}", "phase") == "running", seconds, f"{job.kind} to run"
         )
 
+    @staticmethod
+    def before(job: Any, others: list[Any]) -> int:
+        """How many of the others its own process started before it. What another process does meanwhile is chance."""
+        process = job.attempts.get().pid
+        return sum(other.started_at < job.started_at and other.attempts.get().pid == process for other in others)
+
 
 REDIS_OPTIONS = ("--appendonly", "yes", "--appendfsync", "everysec")
