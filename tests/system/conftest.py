@@ -31,8 +31,11 @@ def stack(django_db_blocker):
 
 
 @pytest.fixture(autouse=True)
-def whole(stack):
+def whole(stack, monkeypatch):
     """Each test begins with every process up, whatever the one before did to it."""
+    # This process asks as the site does, but gives up on none that pauses for some seconds.
+    monkeypatch.setattr("jobs.submit.live.RECORD_WAITS", 30.0)
+    monkeypatch.setattr("jobs.fleet.control.PATIENCE", 30.0)
     missing = [name for name in ("keeper", "io", "cpu", "web", "mail", "scheduler")
                if name not in stack.processes or stack.processes[name].poll() is not None]  # fmt: skip
     stack.start(*missing)

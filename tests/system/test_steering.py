@@ -20,6 +20,11 @@ def worker_of(queue):
     return max(living, key=lambda worker: worker.started) if living else None
 
 
+def worker_that(queue, is_so, seconds, what):
+    """The living worker that serves a queue, once it is as asked."""
+    return wait_for(lambda: (now := worker_of(queue)) and is_so(now) and now, seconds, what)
+
+
 def queue_named(name):
     return next(queue for queue in queues(workers()) if queue.name == name)
 
@@ -33,30 +38,30 @@ def test_a_paused_queue_is_left_alone_also_by_a_worker_that_starts_and_then_serv
     kind, params = PARAMS[name]
     pause.pause(name)
     try:
-        wait_for(lambda: not queue_named(name).still_taking, 20, "the worker to follow")
+        before = worker_that(name, lambda now: name in now.paused, 20, "the worker to follow")
+        wait_for(lambda: not queue_named(name).still_taking, 20, "the queue to tell so")
         jobs = [submit(kind, params) for _ in range(30)]
-        before = worker_of(name)
         stack.kill(name, signal.SIGTERM)
         stack.start(name)
         # It says so with its first beats, which come after it has connected: had it taken anything, it would show.
-        wait_for(lambda: (now := worker_of(name)) and now.pid != before.pid and name in now.paused, 40, "a new worker")
+        worker_that(name, lambda now: now.pid != before.pid and name in now.paused, 40, "a new worker")
         assert states_of(jobs) == {"PENDING"}
         assert queue_named(name).waiting == 30
     finally:
         pause.resume(name)
     ended = stack.wait(jobs)
     assert {(job.state, job.attempt) for job in ended} == {("SUCCESS", 1)}
-    wait_for(lambda: name not in worker_of(name).paused, 20, "the worker to say that it serves the queue")
+    worker_that(name, lambda now: name not in now.paused, 20, "the worker to say that it serves the queue")
 
 
 @pytest.mark.parametrize(("name", "size", "by"), [("io", 100, 10), ("cpu", 2, 1)])
 def test_a_pool_grows_and_shrinks_and_says_so(stack, name, size, by):
-    wait_for(lambda: (now := worker_of(name)) and now.concurrency == size, 30, "the worker")
-    assert "answers pong" in control.ask(worker_of(name), "ping")
-    assert "will grow" in control.ask(worker_of(name), "grow")
-    wait_for(lambda: worker_of(name).concurrency == size + by, 20, "the grown pool")
-    assert "will shrink" in control.ask(worker_of(name), "shrink")
-    wait_for(lambda: worker_of(name).concurrency == size, 20, "the pool as it was")
+    worker = worker_that(name, lambda now: now.concurrency == size, 30, "the worker")
+    assert "answers pong" in control.ask(worker, "ping")
+    assert "will grow" in control.ask(worker, "grow")
+    worker = worker_that(name, lambda now: now.concurrency == size + by, 20, "the grown pool")
+    assert "will shrink" in control.ask(worker, "shrink")
+    worker_that(name, lambda now: now.concurrency == size, 20, "the pool as it was")
     kind, params = PARAMS[name]
     assert {job.state for job in stack.wait([submit(kind, params) for _ in range(5)])} == {"SUCCESS"}
 
