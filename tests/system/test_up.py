@@ -43,10 +43,21 @@ class Site:
             [sys.executable, "manage.py", "up"],
             cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-        threading.Thread(target=lambda: self.lines.extend(self.process.stdout), daemon=True).start()
+        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stdout), daemon=True)
+        self.reader.start()
 
     def printed(self, pattern: str) -> "re.Match[str] | None":
         return re.search(pattern, "".join(list(self.lines)))
+
+    def end(self) -> int:
+        """The exit status, once all that was printed is read."""
+        status = self.process.wait(60)
+        self.reader.join(10)
+        return status
+
+    def is_ready(self) -> bool:
+        answer = httpx.get(f"{self.url}/readyz", timeout=30)
+        return answer.status_code == 200 and answer.json()["ok"]
 
     def manage(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """A command in a second shell, which finds the embedded servers by VAR_DIR alone."""
@@ -95,8 +106,7 @@ def site(tmp_path_factory):
 
 
 def test_a_fresh_folder_is_ready_and_the_printed_login_works(site):
-    answer = httpx.get(f"{site.url}/readyz")
-    assert answer.status_code == 200 and answer.json()["ok"], answer.text
+    wait_for(site.is_ready, 10, "readiness")
     assert httpx.get(f"{site.url}/healthz").status_code == 200
     assert site.printed(re.escape(f"Jobsite is ready: {site.url}"))
     password = site.printed(r"\(admin / ([^\s)]+)\)")[1]
@@ -129,7 +139,7 @@ def test_a_second_start_on_the_same_folder_is_refused_and_names_the_first(site):
     second = site.manage("manage.py", "up")
     assert second.returncode == 1
     assert f"already runs on {site.folder} (process {site.process.pid})" in second.stderr
-    assert httpx.get(f"{site.url}/readyz").status_code == 200
+    wait_for(site.is_ready, 10, "the first to be ready still")
 
 
 def test_a_killed_program_is_told_and_started_again(site):
@@ -148,7 +158,7 @@ def test_sigterm_lets_running_jobs_finish_leaves_no_process_and_what_waits_runs_
             due = datetime.now(UTC) + timedelta(seconds=10)
             waiting = api.post("jobs", json={"kind": "add", "due_at": due.isoformat()}).json()
         site.process.send_signal(signal.SIGTERM)
-        assert site.process.wait(60) == 0, "".join(site.lines)
+        assert site.end() == 0, "".join(site.lines)
         assert site.printed("all stopped")
         assert site.processes() == {}
         states = dict(sqlite3.connect(tmp_path / "jobsite.sqlite3").execute("SELECT id, state FROM jobs_job"))
