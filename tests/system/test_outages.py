@@ -86,10 +86,13 @@ def test_a_killed_worker_is_found_and_its_jobs_run_again(stack):
 
 
 def test_a_worker_that_stops_in_order_loses_nothing(stack):
-    jobs = [submit("sleep", {"seconds": 3}), submit("cpu-nap", {"seconds": 3})]
+    jobs = [submit("sleep", {"seconds": 6}), submit("cpu-nap", {"seconds": 6})]
     for job in jobs:
         stack.running(job)
-    stack.kill("io", signal.SIGTERM), stack.kill("cpu", signal.SIGTERM)
+    for name in ("io", "cpu"):
+        stack.processes[name].terminate()
+    for name in ("io", "cpu"):
+        stack.processes.pop(name).wait(60)
     stack.start("io", "cpu")
     jobs = stack.wait(jobs, 60)
     assert [(job.state, job.attempt) for job in jobs] == [("SUCCESS", 1)] * 2
@@ -119,7 +122,7 @@ def test_submitted_while_redis_is_down_is_accepted_and_runs_once_it_is_back(stac
 
 
 def test_results_of_jobs_that_end_while_redis_is_down_arrive_afterwards(stack):
-    jobs = [submit("sleep", {"seconds": 6}) for _ in range(20)] + [submit("cpu-nap", {"seconds": 6}) for _ in range(2)]
+    jobs = [submit(kind, {"seconds": 12}) for kind in ["sleep"] * 20 + ["cpu-nap"] * 2]
     for job in jobs:
         stack.running(job)
     stack.stop_redis()
@@ -131,7 +134,7 @@ def test_results_of_jobs_that_end_while_redis_is_down_arrive_afterwards(stack):
 
 
 def test_an_emptied_redis_loses_no_job(stack):
-    running = [submit("sleep", {"seconds": 5}) for _ in range(5)]
+    running = [submit("sleep", {"seconds": 10}) for _ in range(5)]
     for job in running:
         stack.running(job)
     stack.kill("cpu", signal.SIGTERM)

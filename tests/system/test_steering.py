@@ -67,7 +67,7 @@ def test_a_pool_grows_and_shrinks_and_says_so(stack, name, size, by):
 
 
 def test_a_worker_that_is_shut_down_finishes_what_it_has_in_hand(stack):
-    job = submit("sleep", {"seconds": 3})
+    job = submit("sleep", {"seconds": 6})
     stack.running(job)
     before = wait_for(lambda: worker_of("io"), 30)
     control.ask(before, "shutdown")

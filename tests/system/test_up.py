@@ -154,8 +154,8 @@ def test_sigterm_lets_running_jobs_finish_leaves_no_process_and_what_waits_runs_
     with site_up(tmp_path) as site:
         assert len(site.processes()) >= 1 + len(PROGRAMS)
         with site.client() as api:
-            job = running(api, seconds=3)
-            due = datetime.now(UTC) + timedelta(seconds=10)
+            job = running(api, seconds=6)
+            due = datetime.now(UTC) + timedelta(seconds=20)
             waiting = api.post("jobs", json={"kind": "add", "due_at": due.isoformat()}).json()
         site.process.send_signal(signal.SIGTERM)
         assert site.end() == 0, "".join(site.lines)
