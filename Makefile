@@ -33,9 +33,9 @@ ON_POSTGRES := tests/system/test_line.py tests/system/test_outages.py tests/syst
 	tests/system/test_schedules.py -k "not again_and_again and not arrive_afterwards"
 
 # Apart from each other: the system tests start servers of their own, the unit tests must not see them. These run in one
-# process a core, each with its own Redis.
+# process more than there are cores, each with its own Redis: they wait for a third of their time.
 test: install-dev
-	$(BIN)/python -m pytest -n auto tests/unit
+	$(BIN)/python -m pytest -n "$$(($$(nproc) + 1))" tests/unit
 	$(BIN)/python -m pytest tests/embedding
 	$(BIN)/python -m pytest tests/system --ignore=tests/system/test_schedules.py --durations=15
 	TEST_DATABASE=postgres $(BIN)/python -m pytest $(ON_POSTGRES)
