@@ -308,6 +308,7 @@ def test_the_outcome_of_many_is_a_file(server, ctx):
     file = "email\n" + "".join(f"p{n}@example.com\n" for n in range(25)) + "=cmd\np1@example.com\n"
     result = run(ctx, params_of(ctx, file.encode()))
     assert (result["sent"], result["refused"], result["left_out"], result["skipped"]) == (24, 1, 1, 1)
+    assert result["summary"] == "24 sent, 1 refused, 1 left out, 1 duplicate."
     rows = list(csv.DictReader(ctx.saved["recipients.csv"].read_text("utf-8-sig").splitlines()))
     assert len(rows) == 27
     assert rows[3] == {"recipient": "p3@example.com", "outcome": "refused", "answer": "550 =no", "row": ""}

@@ -113,7 +113,7 @@ class Book:
     def _result(self, file: dict[str, Any] | None) -> dict[str, Any]:
         duplicates = sum(row.is_duplicate for row in self.left_out)
         result: dict[str, Any] = {
-            "summary": self._summary(len(self.left_out) - duplicates),
+            "summary": self._summary(len(self.left_out) - duplicates, duplicates),
             "recipients": self.total,
             "sent": self.count(SENT),
             "refused": self.count(REFUSED),
@@ -130,10 +130,13 @@ class Book:
             result["file"] = file["name"]
         return result
 
-    def _summary(self, left_out: int) -> str:
+    def _summary(self, left_out: int, duplicates: int) -> str:
         """1 sent, 1 refused."""
         parts = [f"{self.count(SENT):,} sent"]
-        told = {"refused": self.count(REFUSED), "perhaps sent": self.count(UNKNOWN), "left out": left_out}
+        told = {
+            "refused": self.count(REFUSED), "perhaps sent": self.count(UNKNOWN), "left out": left_out,
+            "duplicate" if duplicates == 1 else "duplicates": duplicates,
+        }  # fmt: skip
         return ", ".join([*parts, *(f"{count:,} {word}" for word, count in told.items() if count)]) + "."
 
     def _some(self, state: str) -> list[dict[str, str]]:
