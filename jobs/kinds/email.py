@@ -100,7 +100,7 @@ class EmailForm(Kind.Form):
         return sender
 
     def clean_recipients(self) -> list[Any]:
-        """A workbook is kept as CSV: see `workbook`."""
+        """A workbook is kept as CSV, under a name that still tells where it came from: see `workbook`."""
         files = self.cleaned_data["recipients"]
         if not files or PurePath(files[0].name).suffix.lower() != ".xlsx":
             return files
@@ -108,7 +108,7 @@ class EmailForm(Kind.Form):
             content = workbook.as_csv(content_of(files[0]))
         except mailing.Unreadable as error:
             raise ValidationError(str(error)) from error
-        return [SimpleUploadedFile(f"{PurePath(files[0].name).stem}.csv", content, "text/csv")]
+        return [SimpleUploadedFile(f"{files[0].name}.csv", content, "text/csv")]
 
     def clean_unusable_rows(self) -> str:
         return self.cleaned_data["unusable_rows"] or LEAVE_OUT

@@ -50,7 +50,7 @@ def book(tmp_path):
 
 def test_a_workbook_is_kept_as_csv_with_its_rows_in_their_places(book):
     (file,) = checked("people.xlsx", book)["recipients"]
-    assert file.name == "people.csv"
+    assert file.name == "people.xlsx.csv"
     found = mailing.read(file.read())
     assert [(row.number, row.address) for row in found.rows] == [(2, "j@example.com")]
     assert found.rows[0].values == {"name": "Jürgen", "e_mail": "j@example.com", "joined": "2026-11-21", "points": "7"}
