@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 import psutil
 
-from tests.services import free_port, start_postgres, start_redis
+from tests.services import free_port, start_postgres, start_redis, stop_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -86,6 +86,8 @@ class Site:
         self.stop()
         self.redis.terminate()
         self.redis.wait(30)
+        if self.environment["DATABASE_URL"]:
+            stop_postgres(self.folder / "postgres")
 
 
 @contextmanager

