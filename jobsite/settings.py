@@ -182,7 +182,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # LINE 17: web, beat and keeper all write, so a writer takes its lock at BEGIN and waits for it,
     # instead of failing half-way when a read turns into a write. Each connection keeps SQLite's own 2 MB of pages: the
-    # web has some twenty of them, and with 32 MB each, lists of a million jobs are no faster and writes neither.
+    # web has up to 28 of them, and with 32 MB each, lists of a million jobs are no faster and writes neither.
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = False
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
