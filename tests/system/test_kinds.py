@@ -152,7 +152,7 @@ class TestEmail:
             found = api.get(f"jobs/{job['id']}").json()
             return found["paused"] and found["progress"]["step"] == "paused"
 
-        wait_for(stands_still, 30, "the worker to stand still")
+        wait_for(stands_still, 10, "the worker to stand still")
         return job
 
     def test_a_worker_killed_in_the_middle_sends_nobody_twice(self, stack, api):

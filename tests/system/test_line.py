@@ -11,7 +11,8 @@ from django_celery_results.models import TaskResult
 from jobs.core.errors import Conflict
 from jobs.submit import cancel, rerun, retry, submit, submit_many
 from jobs.submit.foreign import submit_task
-from tests.system.stack import wait_for
+from tests.system.foreign.gates import let_on
+from tests.system.stack import at_best, wait_for
 
 
 def attempts(job):
@@ -46,7 +47,12 @@ def test_a_bare_celery_client_reads_state_and_result(stack):
 
 
 def test_progress_and_log_are_seen_while_it_runs(stack):
-    (job,) = stack.wait([submit("count", {"to": 8, "pause": 0.3})])
+    job = submit("stepped", {"gate": "seen", "steps": 8})
+    let_on("seen")
+    progress = wait_for(lambda: stack.redis().hget(f"jobsite:run:{job.id}", "progress"), 20, "progress")
+    assert '"total": 8' in progress
+    let_on("seen", 8)
+    (job,) = stack.wait([job])
     assert totals(stack, job.id) == {8}
     assert [line.text for line in job.log.all()] == [str(n) for n in range(1, 9)]
 
@@ -163,12 +169,17 @@ def test_many_jobs_are_accepted_all_or_none_and_all_run(stack):
 
 
 def test_urgent_jobs_overtake(stack):
-    stack.kill("cpu", 15)
-    low = [submit("compute", {"below": 2_000_000}, priority="low") for _ in range(6)]
-    urgent = submit("compute", {"below": 10}, priority="urgent")
-    stack.start("cpu")
-    jobs = stack.wait([urgent, *low])
-    assert stack.before(jobs[0], jobs[1:]) <= 1
+    def earlier():
+        """How many of the low ones start before it."""
+        stack.kill("cpu", 15)
+        low = [submit("compute", {"below": 2_000_000}, priority="low") for _ in range(6)]
+        urgent = submit("compute", {"below": 10}, priority="urgent")
+        stack.start("cpu")
+        urgent, *low = stack.wait([urgent, *low])
+        assert stack.before(urgent, low) <= 1
+        return sum(job.started_at < urgent.started_at for job in low)
+
+    at_best(earlier, 3, "low jobs before the urgent one")
 
 
 class TestOtherPeoplesTasks:
@@ -187,10 +198,12 @@ class TestOtherPeoplesTasks:
         result = forgetful.delay(1)
         wait_for(lambda: self.recorded(result.id, "SUCCESS"), 20)
 
-    def test_progress_is_understood_and_fools_nobody(self, stack):
+    def test_progress_is_understood_and_fools_nobody(self, stack, tmp_path):
         from tests.system.foreign.tasks import with_progress
 
-        result = with_progress.delay(5)
+        result = with_progress.delay(5, str(tmp_path / "done"))
+        wait_for(lambda: '"total": 5' in (stack.redis().hget(f"jobsite:run:{result.id}", "progress") or ""), 20)
+        (tmp_path / "done").touch()
         assert result.get(timeout=20) == {"SUCCESS": 5}
         wait_for(lambda: self.recorded(result.id, "SUCCESS"), 20)
         assert totals(stack, result.id) == {5}

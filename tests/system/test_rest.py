@@ -11,7 +11,7 @@ import pytest
 from jobs.models import Job
 from tests.system.foreign.gates import let_on
 from tests.system.rest import finish, follow, is_problem, recorded, running, state_of, submit
-from tests.system.stack import wait_for
+from tests.system.stack import at_best, wait_for
 from tests.unit.images import bomb, packed
 
 
@@ -29,30 +29,50 @@ class TestPolling:
         assert final.status_code == 200 and "Retry-After" not in final.headers
 
     def test_a_long_poll_is_held_while_nothing_changes_and_answers_as_soon_as_something_does(self, stack, api):
-        job = running(api)
-        etag = api.get(f"jobs/{job['id']}").headers["ETag"]
-        began = time.monotonic()
-        held = api.get(f"jobs/{job['id']}?wait=2", headers={"If-None-Match": etag})
-        # Not for as long as one may be held at the most.
-        assert held.status_code == 304 and 1.9 < time.monotonic() - began < 30
+        def held():
+            """[s] that a poll of 2 s takes while nothing happens."""
+            job = running(api)
+            etag = api.get(f"jobs/{job['id']}").headers["ETag"]
+            began = time.monotonic()
+            answer = api.get(f"jobs/{job['id']}?wait=2", headers={"If-None-Match": etag})
+            seconds = time.monotonic() - began
+            assert answer.status_code == 304 and seconds > 1.9
+            api.post(f"jobs/{job['id']}/cancel")
+            return seconds
 
-        answers = []
+        def told():
+            """[s] from a cancel to the answer of a poll that waits for it."""
+            job, answers = running(api), []
+            etag = api.get(f"jobs/{job['id']}").headers["ETag"]
 
-        def poll():
-            with stack.api() as client:
-                answers.append(client.get(f"jobs/{job['id']}?wait=60", headers={"If-None-Match": etag}))
+            def poll():
+                with stack.api() as client:
+                    answer = client.get(f"jobs/{job['id']}?wait=30", headers={"If-None-Match": etag})
+                    answers.append((answer, time.monotonic()))
 
-        waiting = threading.Thread(target=poll)
-        waiting.start()
-        # Held: it has not answered while nothing has happened.
-        waiting.join(1)
-        assert waiting.is_alive() and not answers
-        assert api.post(f"jobs/{job['id']}/cancel").status_code == 202
-        # Told, long before the wait is over.
-        waiting.join(30)
-        (answer,) = answers
-        assert answer.status_code == 200 and answer.headers["ETag"] != etag
-        assert answer.json()["cancelling"] or answer.json()["state"] == "REVOKED"
+            waiting = threading.Thread(target=poll)
+            waiting.start()
+            # Held: it has not answered while nothing has happened.
+            waiting.join(1)
+            assert waiting.is_alive() and not answers
+            cancelled = time.monotonic()
+            assert api.post(f"jobs/{job['id']}/cancel").status_code == 202
+            waiting.join(30)
+            ((answer, when),) = answers
+            assert answer.status_code == 200 and answer.headers["ETag"] != etag
+            assert answer.json()["cancelling"] or answer.json()["state"] == "REVOKED"
+            return when - cancelled
+
+        at_best(held, 5, "seconds that a poll of 2 s is held")
+        at_best(told, 3, "seconds until a waiting poll is told")
+
+    def test_progress_is_polled_while_the_job_runs(self, stack, api):
+        job = submit(api, "stepped", gate="polled", steps=2)
+        let_on("polled")
+        seen = wait_for(lambda: (now := api.get(f"jobs/{job['id']}").json())["progress"] and now, 20, "progress")
+        assert (seen["state"], seen["progress"]["current"], seen["progress"]["total"]) == ("STARTED", 1, 2)
+        let_on("polled", 2)
+        assert follow(api, job)[-1]["state"] == "SUCCESS"
 
     def test_bad_waits_are_refused_by_name(self, stack, api):
         job = submit(api, "add")
@@ -63,7 +83,7 @@ class TestPolling:
         job = finish(api, "add", x=20, y=22)
         assert (job["state"], job["result"], job["outcome"], job["error"]) == ("SUCCESS", 42.0, "42.0", None)
         # Redis told of the end; SQL's record of it brings the other times.
-        times = wait_for(lambda: (found := api.get(f"jobs/{job['id']}").json()["times"])["started"] and found)
+        times = wait_for(lambda: (found := api.get(f"jobs/{job['id']}").json()["times"])["started"] and found, 5)
         assert times["created"] <= times["published"] <= times["started"] <= times["finished"]
         failed = finish(api, "flaky", permanent=True)
         assert failed["state"] == "FAILURE" and failed["error"]["type"] == "PermanentError"

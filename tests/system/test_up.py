@@ -136,8 +136,10 @@ def test_celery_finds_the_embedded_redis_in_a_second_shell(site):
 
 
 def test_a_second_start_on_the_same_folder_is_refused_and_names_the_first(site):
+    before = site.processes()
     second = site.manage("manage.py", "up")
     assert second.returncode == 1
+    assert site.processes().keys() >= before.keys()
     assert f"already runs on {site.folder} (process {site.process.pid})" in second.stderr
     wait_for(site.is_ready, 10, "the first to be ready still")
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import time
+from pathlib import Path
 
 from celery import shared_task
 from celery.exceptions import Ignore, Reject
@@ -23,10 +24,13 @@ def forgetful(x):
 
 
 @shared_task(bind=True)
-def with_progress(self, total, pause=0.2):
+def with_progress(self, total, file):
+    """Done once there is such a file."""
     for number in range(total):
         self.update_state(state="PROGRESS", meta={"current": number + 1, "total": total})
-        time.sleep(pause)
+    until = time.monotonic() + 120
+    while not Path(file).exists() and time.monotonic() < until:
+        time.sleep(0.05)
     return {"SUCCESS": total}
 
 
