@@ -17,6 +17,7 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         from django.db.models.signals import post_migrate
 
+        from jobs import checks  # noqa: F401 - registers them
         from jobs.browse import search
         from jobs.schedules import reckon
         from jobs.web.live import signals

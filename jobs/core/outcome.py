@@ -9,6 +9,13 @@ def clean(text: Any) -> str:
     return str(text or "").replace("\x00", "�").encode("utf-8", "replace").decode()
 
 
+def json_safe(text: str) -> str:
+    """JSON text without NaN and infinities, which Python writes and no other reader takes: they become texts."""
+    if "NaN" not in text and "Infinity" not in text:
+        return text
+    return json.dumps(json.loads(text, parse_constant=str), ensure_ascii=False)
+
+
 def outcome_of(result: str) -> str:
     """A result in short: its own `summary` where it has one, else its JSON."""
     try:

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,17 @@ class Retry:
 
 
 NO_RETRY = Retry()
+
+
+def attempts_of_task(task: Any, retries: int) -> int:
+    """The attempts that are told of a Celery task, of which `retries` were retries.
+
+    Celery gives every task three retries, also the many whose code never asks for one: until it has done so, or has
+    declared what it retries on, one attempt is all that can be told.
+    """
+    if task is None or not (retries or getattr(task, "autoretry_for", None)):
+        return 1
+    return attempts_with(task.max_retries)
 
 
 def attempts_with(max_retries: float | None) -> int:

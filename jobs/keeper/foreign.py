@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 
 from jobs.core.retry import MOST_ATTEMPTS
 from jobs.core.search_words import words_for
+from jobs.keeper.plan import whole
 from jobs.models import Job
 from jobs.models.job import Via
 from jobs.wire.events import Event
@@ -33,13 +34,21 @@ def _row(event: Event, owner: Any) -> Job:
         owner=owner,
         via=Via.CELERY,
         queue=str(fields.get("queue") or "")[:100],
-        priority=_whole(fields.get("priority"), 0, 9),
-        params=_json_safe({"args": fields.get("args", []), "kwargs": fields.get("kwargs", {})}),
-        max_attempts=_whole(fields.get("max_attempts"), 1, MOST_ATTEMPTS),
+        priority=priority_of(event),
+        params=params_of(event),
+        max_attempts=whole(fields.get("max_attempts"), 1, MOST_ATTEMPTS),
         created=event.at,
         changed=event.at,
         search=words_for(name.rsplit(".", 1)[-1], name, name, owner.get_username() if owner else ""),
     )
+
+
+def params_of(event: Event) -> Any:
+    return json_safe({"args": event.fields.get("args", []), "kwargs": event.fields.get("kwargs", {})})
+
+
+def priority_of(event: Event) -> int:
+    return whole(event.fields.get("priority"), 0, 9)
 
 
 def title_of(name: str) -> str:
@@ -47,11 +56,6 @@ def title_of(name: str) -> str:
     return name.rsplit(".", 1)[-1].replace("_", " ")[:200] or name[:200]
 
 
-def _whole(number: Any, least: int, most: int) -> int:
-    """The whole number nearest to what the task's own code says, infinity included."""
-    return int(min(max(number or 0, least), most))
-
-
-def _json_safe(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
     """As every database takes it: without NUL, and with NaN and infinities, which are no JSON, as text."""
     return json.loads(json.dumps(value, default=str).replace("\\u0000", "\ufffd"), parse_constant=str)

@@ -1,6 +1,6 @@
 """From events to rows: what a batch changes, worked out in memory. Nothing here talks to SQL or Redis."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from operator import attrgetter
@@ -9,6 +9,7 @@ from typing import Any
 from jobs.core.buckets import bucket_of
 from jobs.core.merge import Standing, attempt_yields
 from jobs.core.outcome import clean, outcome_of
+from jobs.core.retry import MOST_ATTEMPTS
 from jobs.core.signature import signature_of
 from jobs.core.states import FINAL, State
 from jobs.keeper.verdict import Verdict, after_loss
@@ -54,6 +55,8 @@ class JobChange:
     changed: datetime | None = None
     next_check_at: datetime | None = None
     workflow: str | None = None
+    sending: int = 1
+    schedule: int | None = None
     touched: bool = False
     #: Of SHOWN what the batch found.
     found: tuple[Any, ...] = field(init=False)
@@ -93,6 +96,7 @@ class AttemptChange:
     traceback: str = ""
     memory: int | None = None
     cpu_seconds: float | None = None
+    message: str = ""
     touched: bool = False
 
 
@@ -121,6 +125,11 @@ class Plan:
     #: Jobs that a loss has ended: Redis is told before SQL.
     settled: list[tuple[JobChange, Verdict]] = field(default_factory=list)
 
+    #: Jobs whose id was sent again: job id -> the event that told of it first.
+    sendings: dict[str, Event] = field(default_factory=dict)
+    #: (job id, tag of a message, its attempt) where Redis, which had forgotten the job, has another number.
+    renumbered: list[tuple[str, str, int]] = field(default_factory=list)
+
     #: (start of the minute, queue) -> what is added to it
     counts: dict[tuple[datetime, str], Count] = field(default_factory=dict)
     #: (start of the minute, "wait" or "run", bucket) -> attempts that are added
@@ -145,6 +154,7 @@ class Plan:
         job = self.jobs.get(event.job)
         if job is None:
             return  # pruned meanwhile, or never accepted here
+        event = self._numbered(job, event)
         match event.type:
             case events.LOG:
                 self.logs.append(event)
@@ -161,6 +171,35 @@ class Plan:
             case _:
                 self._state(job, event)
 
+    def _numbered(self, job: JobChange, event: Event) -> Event:
+        """The event with the number that its attempt has here: what Celery code sent is known by its message.
+
+        Redis forgets a job a day after its end, SQL does not. Of an id that is sent again then, Redis counts from 1.
+        """
+        message = event.fields.get("m")
+        if not message:
+            return event
+        known = {row.message: number for (owner, number), row in self.attempts.items() if owner == job.id}
+        number = known.get(message)
+        if number is None:
+            number = event.attempt
+            there = self.attempts.get((job.id, number))
+            if (there.message or there.state in FINAL) if there else (job.state in FINAL and number <= job.attempt):
+                number = max([job.attempt, *known.values()]) + 1
+                self.renumbered.append((job.id, message, number))
+            self.attempt(job.id, number).message = message
+        return event if number == event.attempt else replace(event, attempt=number)
+
+    def _sent_again(self, job: JobChange, event: Event) -> None:
+        """A message of an id whose job has ended: the job goes on with it, and its former end is history."""
+        job.sending = job.first_attempt = job.attempt = event.attempt
+        job.max_attempts = event.attempt
+        job.state, job.assumed, job.changed, job.touched = State.PENDING, False, event.at, True
+        job.worker = job.outcome = job.error_type = job.error = ""
+        job.started_at = job.finished_at = job.published_at = job.cancel_requested_at = job.next_check_at = None
+        job.queue = str(event.fields.get("queue") or job.queue)[:100]
+        self.sendings[job.id] = event
+
     def _queued(self, job: JobChange, event: Event) -> None:
         attempt = self.attempt(event.job, event.attempt)
         if attempt.queued_at is None:
@@ -169,6 +208,8 @@ class Plan:
         if attempt.state is None:
             attempt.state = State.PENDING
         now_queued = Standing(event.attempt, State.PENDING)
+        if event.fields.get("foreign"):
+            return  # where its message lies is Celery's to know: dispatch sends no other
         if now_queued.order >= job.standing.order:
             job.attempt, job.state, job.assumed = event.attempt, State.PENDING, False
             job.published_at = job.changed = event.at
@@ -197,6 +238,12 @@ class Plan:
         assumed = bool(event.fields.get("assumed"))
         state = State(event.type)
         self._attempt_state(event, State.LOST if assumed else state)
+        if event.fields.get("m") and event.attempt > job.attempt and job.state in FINAL:
+            self._sent_again(job, event)
+        if event.attempt < job.sending:
+            return  # of an earlier message of the same id, whatever became of it
+        if most := event.fields.get("max_attempts"):
+            job.max_attempts = max(job.max_attempts, whole(most, 1, MOST_ATTEMPTS - job.sending) + job.sending - 1)
         if state == State.STARTED and event.attempt == job.attempt and job.started_at is None:
             job.started_at, job.touched = event.at, True  # also where its end was heard first
             job.worker = job.worker or event.fields.get("worker", "")
@@ -290,6 +337,11 @@ class Plan:
         job.error_type = clean(event.fields.get("error_type", ""))[:200]
         lines = clean(event.fields.get("error", "")).strip().splitlines()
         job.error = (lines[0] if lines else "")[:300]
+
+
+def whole(number: Any, least: int, most: int) -> int:
+    """The whole number nearest to what a task's own code says, infinity included."""
+    return int(min(max(number or 0, least), most))
 
 
 @lru_cache(maxsize=4_096)  # of one event for several counts

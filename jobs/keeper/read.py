@@ -11,14 +11,14 @@ from jobs.keeper.plan import AttemptChange, JobChange
 _JOB = (
     "seq", "id", "kind", "is_kind", "owner_id", "queue", "state", "attempt", "max_attempts", "first_attempt", "assumed",
     "cancel_requested_at", "search", "params", "worker", "outcome", "error_type", "error", "published_at",
-    "started_at", "finished_at", "changed", "next_check_at", "workflow_id",
+    "started_at", "finished_at", "changed", "next_check_at", "workflow_id", "sending", "schedule_id",
 )  # fmt: skip
 _JOB_MOMENTS = frozenset(
     {"cancel_requested_at", "published_at", "started_at", "finished_at", "changed", "next_check_at"}
 )
 _ATTEMPT = (
     "job_id", "number", "state", "worker", "pid", "queued_at", "started_at", "finished_at", "next_retry_at",
-    "error_type", "error", "traceback", "memory", "cpu_seconds",
+    "error_type", "error", "traceback", "memory", "cpu_seconds", "message",
 )  # fmt: skip
 _ATTEMPT_MOMENTS = frozenset({"queued_at", "started_at", "finished_at", "next_retry_at"})
 

@@ -11,7 +11,9 @@ from jobs.keeper import canvas, foreign, read, write
 from jobs.keeper.plan import AttemptChange, JobChange, Plan
 from jobs.keeper.settle import settle
 from jobs.models import writing
-from jobs.wire import events
+from jobs.wire import events, keys, scripts
+from jobs.wire.celery_result import celery_keeps_results
+from jobs.wire.connection import redis_client
 from jobs.wire.events import Event
 from jobs.workflows import advance
 
@@ -28,6 +30,9 @@ def record(batch: list[Event]) -> None:
         for job, verdict in plan.settled:
             user = str(job.owner or "")
             settle(job.id, job.attempt, user, verdict.state, verdict.error_type, verdict.error, assumed=True)
+        for job_id, message, number in plan.renumbered:
+            # Before SQL has it, as above: should this be repeated, the numbers come out the same.
+            scripts.call(redis_client(), "renumber", [keys.run(job_id)], [message, number])
         _write(plan)
         canvas.tie(telling)
         ends = [job for job in map(plan.jobs.__getitem__, plan.results) if job.workflow and job.state in FINAL]
@@ -51,13 +56,15 @@ def _load(batch: list[Event]) -> Plan:
 def _write(plan: Plan) -> None:
     touched = [job for job in plan.jobs.values() if job.touched]
     write.jobs(touched)
+    write.sendings([(plan.jobs[job_id], event) for job_id, event in plan.sendings.items()])
     failed = [job for job in touched if job.error and job.state in FINAL]
     for job in failed:
         job.search = add_words(job.search, f"{job.error_type} {job.error}")
     write.search_words(failed)
     seq_of = {job.id: job.seq for job in plan.jobs.values()}
     write.attempts([(seq_of[owner], row) for (owner, _), row in plan.attempts.items() if row.touched])
-    write.results([_ending(plan, event) for event in plan.results.values()])
+    if not celery_keeps_results():
+        write.results([_ending(plan, event) for event in plan.results.values() if not event.fields.get("kept_in_sql")])
     write.logs([(seq_of[event.job], event) for event in plan.logs])
     write.artifacts([(plan.jobs[event.job], event) for event in plan.artifacts])
     write.incidents([(seq_of.get(event.job), event) for event in plan.incidents.values()])

@@ -9,7 +9,7 @@ def settle(
     job: str, attempt: int, user: str, state: State, error_type: str, error: str, *, assumed: bool = False
 ) -> None:
     """assumed: concluded from a vanished worker, whose own word replaces it (LINE 7)."""
-    stored = celery_result.encode(job, state, celery_result.error(error_type, error, "jobs"))
+    stored = celery_result.of_an_end(job, state, celery_result.error(error_type, error, "jobs"))
     more = {"assumed": True} if assumed else {}
     event = events.encode(state, job, attempt, user, error_type=error_type, error=error, **more)
     scripts.call(

@@ -11,17 +11,18 @@ from django.db import connection
 
 from jobs.core.outcome import clean
 from jobs.core.states import State
+from jobs.keeper import foreign
 from jobs.keeper.plan import SHOWN, AttemptChange, Count, JobChange
-from jobs.models import Artifact, Incident, LedgerEntry, LogLine
+from jobs.models import Artifact, Incident, LedgerEntry, LogLine, Schedule
 from jobs.wire.events import Event, exact_moment
 
 _PUBLISHED_SET = ("published_at", "changed", "next_check_at")
-_JOB_SET = (*SHOWN, "signature", *_PUBLISHED_SET)
+_JOB_SET = (*SHOWN, "signature", "max_attempts", *_PUBLISHED_SET)
 _ATTEMPT_SET = (
     "state", "worker", "pid", "queued_at", "started_at", "finished_at", "next_retry_at", "error_type", "error",
-    "traceback", "memory", "cpu_seconds",
+    "traceback", "memory", "cpu_seconds", "message",
 )  # fmt: skip
-_RESULT_SET = ("status", "worker", "result", "traceback", "meta", "date_started", "date_done")
+_RESULT_SET = ("status", "worker", "result", "traceback", "meta", "date_started", "date_done", "periodic_task_name")
 
 _attempt_values = attrgetter(*_ATTEMPT_SET[1:])
 
@@ -49,6 +50,22 @@ def search_words(rows: list[JobChange]) -> None:
     _many("UPDATE jobs_job SET search = %s WHERE seq = %s", [(row.search, row.seq) for row in rows])
 
 
+def sendings(rows: list[tuple[JobChange, Event]]) -> None:
+    """Of jobs whose id was sent again: what the new message says, and that nobody has wished this one cancelled."""
+    _many(
+        "UPDATE jobs_job SET sending = %s, first_attempt = %s, cancel_requested_at = NULL WHERE seq = %s",
+        [(job.sending, job.first_attempt, job.seq) for job, _ in rows],
+    )
+    _many(
+        "UPDATE jobs_job SET params = %s, queue = %s, priority = %s WHERE seq = %s",
+        [
+            (json.dumps(foreign.params_of(event)), job.queue, foreign.priority_of(event), job.seq)
+            for job, event in rows
+            if not job.is_kind and "args" in event.fields
+        ],
+    )
+
+
 def workflows(rows: list[tuple[str, int]]) -> None:
     """(workflow, seq of a job) of those that are in one by Celery's own word."""
     _many("UPDATE jobs_job SET workflow_id = %s WHERE seq = %s", rows)
@@ -63,18 +80,25 @@ def attempts(rows: list[tuple[int, AttemptChange]]) -> None:
 
 
 def results(rows: list[tuple[JobChange, tuple[str, str], Event, AttemptChange | None]]) -> None:
-    """django-celery-results' row of each job that ended, whole and once."""
+    """django-celery-results' row of each job that ended, whole and once; none where Celery itself keeps them there."""
+    schedules = {job.schedule for job, *_ in rows if job.schedule}
+    names = dict(Schedule.objects.filter(pk__in=schedules).values_list("pk", "task__name")) if schedules else {}
     columns = (
         "task_id", "task_name", "task_args", "task_kwargs", "content_type", "content_encoding", "date_created",
         *_RESULT_SET,
     )  # fmt: skip
     _many(
         _upsert("django_celery_results_taskresult", columns, ("task_id",), _RESULT_SET),
-        [_result(job, params, event, attempt) for job, params, event, attempt in rows],
+        [
+            _result(job, params, event, attempt, names.get(job.schedule or 0) or event.fields.get("periodic"))
+            for job, params, event, attempt in rows
+        ],
     )
 
 
-def _result(job: JobChange, params: tuple[str, str], event: Event, attempt: AttemptChange | None) -> tuple[Any, ...]:
+def _result(
+    job: JobChange, params: tuple[str, str], event: Event, attempt: AttemptChange | None, periodic: str | None
+) -> tuple[Any, ...]:
     fields = event.fields
     if event.type == State.SUCCESS:
         result = fields.get("result") or "null"
@@ -87,7 +111,7 @@ def _result(job: JobChange, params: tuple[str, str], event: Event, attempt: Atte
     return (
         job.id, name, clean(params[0]), clean(params[1]), "application/json", "utf-8", started or event.at,
         str(event.type), worker[:100], clean(result), clean(fields.get("traceback")) or None,
-        json.dumps({"children": fields.get("children", [])}), started, event.at,
+        json.dumps({"children": fields.get("children", [])}), started, event.at, clean(periodic)[:255] or None,
     )  # fmt: skip
 
 

@@ -25,6 +25,8 @@ class Attempt(models.Model):
     #: Peak memory of the process [bytes] and CPU time of the attempt [s]; None where the pool cannot tell.
     memory = models.BigIntegerField(null=True)
     cpu_seconds = models.FloatField(null=True)
+    #: Of what Celery code sent, the tag of its message: an id that is sent again comes in another. "" of ours.
+    message = models.CharField(max_length=64, blank=True, default="", db_default="")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["job", "number"], name="attempt_number")]

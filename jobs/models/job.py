@@ -62,6 +62,9 @@ class Job(models.Model):
     max_attempts = models.PositiveIntegerField(default=1)
     #: Attempts left to automatic retries are counted from this number on; a person's retry moves it.
     first_attempt = models.PositiveIntegerField(default=1)
+    #: Number of the first attempt since Celery code sent this id last; what is told of earlier ones changes no more of
+    #: the job.
+    sending = models.PositiveIntegerField(default=1, db_default=1)
     #: The state was concluded from a vanished worker; a real report of that attempt replaces it (LINE 7).
     assumed = models.BooleanField(default=False)
     #: Node name of the worker of the current attempt, e.g. io@web-1.

@@ -8,6 +8,7 @@ from django.utils import timezone
 from jobs.core.errors import Conflict
 from jobs.core.states import FINAL, State
 from jobs.models import Attempt, AuditEntry, Job
+from jobs.models.job import Via
 from jobs.models.writing import write
 from jobs.submit.live import wait_for_record
 from jobs.wire import celery_result, events, keys, scripts
@@ -49,7 +50,7 @@ def carry_out(job: Job) -> str:
 
 
 def _ask(job: Job) -> str:
-    result = celery_result.encode(job.id, State.REVOKED, celery_result.revoked())
+    result = celery_result.of_an_end(job.id, State.REVOKED, celery_result.revoked())
     return scripts.call(
         redis_client(),
         "cancel",
@@ -62,8 +63,14 @@ def _ask(job: Job) -> str:
             scripts.KEEP_FINAL,
             job.id,
             "1" if job.state == State.STARTED else "0",
+            "1" if awaits_message(job) else "0",
         ],
     )
+
+
+def awaits_message(job: Job) -> bool:
+    """Whether Celery code sent it and its message is still to come: it will take the cancel with it."""
+    return job.via == Via.CELERY and job.published_at is None and job.started_at is None
 
 
 def revoke_unclaimed(job: Job) -> None:

@@ -30,6 +30,14 @@ def retry(job: Job, user: Any = None, via: str = "form") -> Job:
             "was masked when it was recorded. Send it again from that code.",
             job.state,
         )
+    if not job.is_kind and not job.queue:
+        raise Conflict("This job cannot be run again from here: nobody told which queue it was sent to.", job.state)
+    if getattr(job, "send_options", {}).get("wants_result"):
+        raise Conflict(
+            "This job never ran, and takes the result of the one before it, which failed. Celery code ties the two: "
+            "send both again from there.",
+            job.state,
+        )
     if job.workflow and not job.workflow.is_canvas:
         raise Conflict("This job is a step of a workflow: retry the workflow, from its failed step.", job.state)
     wait_for_record(job)

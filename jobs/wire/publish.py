@@ -23,6 +23,14 @@ HOLDER_HEADER = "jobsite_holder"
 RETRIES_HEADER = "jobsite_retries"
 PUBLISHED_HEADER = "jobsite_published"
 USER_HEADER = "jobsite_user"
+#: The tag of a message that Celery code sent and a worker of ours sends on as the same one: it waits for its turn.
+MESSAGE_HEADER = "jobsite_message"
+#: How often it was put off so far.
+TURNS_HEADER = "jobsite_turns"
+#: The tag of the message whose task retried itself with this one.
+AFTER_HEADER = "jobsite_after"
+#: How often a task has put itself back into its queue.
+REDELIVERED_HEADER = "jobsite_redelivered"
 #: {"max": attempts in all, "first": number that automatic retries count from, "owner": user name}
 POLICY_HEADER = "jobsite_policy"
 

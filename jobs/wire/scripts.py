@@ -13,9 +13,14 @@ KEEP_FINAL = 86_400
 _FOLDER = Path(__file__).parent / "lua"
 
 
+#: The first line of a script that uses the functions of messages.lua: Redis' scripts cannot load each other.
+_WITH_MESSAGES = "--!messages\n"
+
+
 @cache
 def source(name: str) -> str:
-    return (_FOLDER / f"{name}.lua").read_text()
+    text = (_FOLDER / f"{name}.lua").read_text()
+    return (_FOLDER / "messages.lua").read_text() + text if text.startswith(_WITH_MESSAGES) else text
 
 
 @cache

@@ -1,28 +1,83 @@
-"""The results backend: Celery's own Redis backend, with every state change told in one round trip."""
+"""The results backends: Jobsite's own, and whichever else a project has, with each state change told to the stream."""
 
-import json
 import logging
 import time
-from contextlib import suppress
+from functools import cache
 from typing import Any
 
+from celery import Celery
 from celery.backends.redis import RedisBackend
-from celery.exceptions import NotRegistered, Retry
-from kombu.exceptions import EncodeError
+from celery.exceptions import NotRegistered
 
-from jobs.core.states import FINAL, State
+from jobs.core.states import State
 from jobs.wire import events, keys, scripts
 from jobs.wire.connection import UNREACHABLE, redis_client
-from jobs.worker import report
-from jobs.worker.execution import Execution, attempt_of, running
+from jobs.worker import told
+from jobs.worker.execution import running
 from jobs.worker.outbox import Report, outbox
 
 log = logging.getLogger(__name__)
 
-_LOST = "WorkerLostError"
+#: [s] that stands for no expiry at all (`result_expires` None).
+_FOR_EVER = 10 * 365 * 86_400
+#: The module of the class that keeps results in the table that the keeper writes otherwise.
+_SQL_RESULTS = "django_celery_results.backends.database"
 
 
-class Backend(RedisBackend):
+class Teller:
+    """Laid over a project's own results backend: what it is told of goes to the stream as well, and it stays theirs.
+
+    Celery's tracer calls it at each state change, `update_state` does, and a worker for its lost children.
+    """
+
+    def store_result(
+        self, task_id: str, result: Any, state: str, traceback: str | None = None, request: Any = None, **kwargs: Any
+    ) -> Any:
+        # First what the client waits for: killed between the two, the outcome is told as unknown, and can be had.
+        try:
+            return super().store_result(  # type: ignore[misc]
+                task_id, result, state, traceback=traceback, request=request, **kwargs
+            )
+        finally:
+            if state != State.STARTED:  # the claim has told it
+                told.tell(self, task_id, result, state, traceback, request)
+
+    def mark_as_done(
+        self, task_id: str, result: Any, request: Any = None, store_result: bool = True, state: str = State.SUCCESS
+    ) -> None:
+        """As Celery's; a task that ignores its result is recorded all the same, and leaves none."""
+        if (not store_result or getattr(request, "ignore_result", False)) and _is_known(task_id, request):
+            told.tell(self, task_id, None, state, None, request)
+        super().mark_as_done(task_id, result, request=request, store_result=store_result, state=state)  # type: ignore[misc]
+
+    def mark_as_failure(
+        self, task_id: str, exc: Any, traceback: Any = None, request: Any = None, store_result: bool = True,
+        call_errbacks: bool = True, state: str = State.FAILURE,
+    ) -> None:  # fmt: skip
+        if not store_result and _is_known(task_id, request):
+            told.tell(self, task_id, exc, state, traceback, request)
+        super().mark_as_failure(  # type: ignore[misc]
+            task_id, exc, traceback=traceback, request=request, store_result=store_result,
+            call_errbacks=call_errbacks, state=state,
+        )  # fmt: skip
+
+    def mark_as_revoked(
+        self, task_id: str, reason: str = "", request: Any = None, store_result: bool = True,
+        state: str = State.REVOKED,
+    ) -> None:  # fmt: skip
+        if not store_result and _is_known(task_id, request):
+            told.tell(self, task_id, told.revoked(reason), state, None, request)
+        super().mark_as_revoked(  # type: ignore[misc]
+            task_id, reason, request=request, store_result=store_result, state=state
+        )
+
+    def chord_error_from_stack(self, callback: Any, exc: Any = None) -> Any:
+        """A chord's body fails with its header, and nothing but this call says what it would have been."""
+        with told.never_to_run(callback):
+            return super().chord_error_from_stack(callback, exc=exc)  # type: ignore[misc]
+
+
+class Backend(Teller, RedisBackend):
     """Results in Redis as any Celery client expects them; beside each, the event from which the keeper writes SQL."""
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
@@ -31,110 +86,24 @@ class Backend(RedisBackend):
     def store_result(
         self, task_id: str, result: Any, state: str, traceback: str | None = None, request: Any = None, **kwargs: Any
     ) -> Any:
-        """Called by Celery's tracer at each state change, by `update_state`, and by a worker for its lost children."""
+        """Result and event in one script: neither is there without the other."""
         if state == State.STARTED:
             return result  # the claim has told it
+        if isinstance(result, NotRegistered) and self._returned(task_id):
+            return result
         encoded = self.encode_result(result, state)
-        self._tell(task_id, result, encoded, state, traceback, request, keep=True)
+        stored = self._meta(task_id, encoded, state, traceback, request)
+        told.tell(self, task_id, result, state, traceback, request, stored=stored, expires=self._expires_after(state))
         return encoded
 
-    def mark_as_done(
-        self, task_id: str, result: Any, request: Any = None, store_result: bool = True, state: str = State.SUCCESS
-    ) -> None:
-        """As Celery's; a task that ignores its result is recorded all the same, without a result key."""
-        if not store_result and self._is_ours(task_id, request):
-            self._tell(task_id, None, None, state, None, request, keep=False)
-        super().mark_as_done(task_id, result, request=request, store_result=store_result, state=state)
-
-    def mark_as_failure(
-        self, task_id: str, exc: Any, traceback: Any = None, request: Any = None, store_result: bool = True,
-        call_errbacks: bool = True, state: str = State.FAILURE,
-    ) -> None:  # fmt: skip
-        if not store_result and self._is_ours(task_id, request):
-            self._tell(task_id, exc, self.encode_result(exc, state), state, traceback, request, keep=False)
-        super().mark_as_failure(
-            task_id, exc, traceback=traceback, request=request, store_result=store_result,
-            call_errbacks=call_errbacks, state=state,
-        )  # fmt: skip
-
-    @staticmethod
-    def _is_ours(task_id: str, request: Any) -> bool:
-        return task_id in running or request is not None
-
-    def _tell(
-        self, task_id: str, result: Any, encoded: Any, state: str, traceback: Any, request: Any, *, keep: bool
-    ) -> None:  # fmt: skip
-        execution = running.get(task_id)
-        attempt = attempt_of(request) if request is not None else (execution.attempt if execution else 1)
-        user = str(getattr(request, "jobsite_user", None) or (execution.user if execution else ""))
-        if isinstance(result, NotRegistered) and self._returned(task_id):
-            return None
-        stored = self._meta(task_id, encoded, state, traceback, request) if keep else ""
-        if state not in {*FINAL, State.RETRY}:
-            return self._progress(execution or Execution(task_id, attempt, "", user), encoded, stored)
-        if execution and state in FINAL:
-            execution.ended = True
-        name = State(state)
-        if name == State.FAILURE and type(result).__name__ == _LOST:
-            name, stored = State.LOST, ""  # the kind's policy decides what becomes of it (LINE 2)
-        phase = {State.RETRY: "retry", State.LOST: "lost"}.get(name, "final")
-        fields = self._fields(name, result, encoded, traceback, request)
-        report.state(
-            task_id,
-            attempt,
-            user,
-            name,
-            phase=phase,
-            stored=stored,
-            expires=int(self.expires or 0) or scripts.KEEP_FINAL,
-            **fields,
-        )
-        return None
-
-    def _meta(self, task_id: str, encoded: Any, state: str, traceback: Any, request: Any) -> str:
+    def _meta(self, task_id: str, encoded: Any, state: str, traceback: Any, request: Any) -> Any:
         meta = self._get_result_meta(result=encoded, state=state, traceback=traceback, request=request)
         meta["task_id"] = task_id
-        text = self.encode(meta)
-        return text.decode() if isinstance(text, bytes) else text
+        return self.encode(meta)
 
-    def _fields(self, name: State, result: Any, encoded: Any, traceback: Any, request: Any) -> dict[str, Any]:
-        get = (lambda key: getattr(request, key, None)) if request is not None else (lambda key: None)
-        fields: dict[str, Any] = {"task": get("task") or get("name"), **(get("jobsite_usage") or {})}
-        if request is not None and get("jobsite_attempt") is None:
-            fields["foreign"] = True
-            if name == State.REVOKED:  # perhaps before any worker claimed it
-                fields["parent"] = get("parent_id")
-        if name == State.SUCCESS:
-            fields["result"] = cut(self._json(encoded))
-            fields["children"] = [str(child) for child in (self.current_task_children(request) or [])][:100]
-            return fields
-        cause = result.exc if isinstance(result, Retry) else result
-        fields["error_type"] = type(cause).__name__ if isinstance(cause, BaseException) else str(name)
-        fields["error"] = cut(str(cause) if cause is not None else "")
-        fields["traceback"] = cut(str(traceback or ""))
-        if name == State.RETRY:
-            fields["celery_eta"] = True  # Task.retry has published the next attempt itself (LINE 6)
-        return fields
-
-    def _json(self, encoded: Any) -> str:
-        try:
-            text = self.encode(encoded)
-        except EncodeError:
-            return json.dumps(str(encoded))
-        return text.decode() if isinstance(text, bytes) else text
-
-    @staticmethod
-    def _progress(execution: Execution, encoded: Any, stored: str) -> None:
-        """`update_state("PROGRESS", meta={"current", "total"})`, or any state of the task's own making."""
-        meta = encoded if isinstance(encoded, dict) else {}
-        progress = {
-            "current": meta.get("current", meta.get("done")),
-            "total": meta.get("total"),
-            "step": str(meta.get("step") or meta.get("status") or meta.get("description") or "")[:200],
-            "started": execution.started,
-        }
-        with suppress(*UNREACHABLE):  # the next report tells more; the task has nothing to do with it
-            report.send_progress(execution, report.progress_command(execution, progress, stored))
+    def _expires_after(self, state: str) -> int:
+        seconds = self.failure_expires if state == State.FAILURE else self.expires
+        return int(seconds or 0) or _FOR_EVER
 
     @staticmethod
     def _returned(task_id: str) -> bool:
@@ -144,8 +113,8 @@ class Backend(RedisBackend):
         """
         client, run = redis_client(), keys.run(task_id)
         try:
-            attempt, user, returned = client.hmget(run, "attempt", "user", "returned")
-            if attempt is None:
+            attempt, user, returned, sent = client.hmget(run, "attempt", "user", "returned", "messages")
+            if attempt is None or sent is not None:
                 return False
             first, _, since = (returned or "").partition(" ")
             if first != attempt:
@@ -159,9 +128,40 @@ class Backend(RedisBackend):
         return True
 
 
-def cut(text: str) -> str:
-    """At most MOST_TEXT characters: of a longer text the beginning and the end."""
-    if len(text) <= report.MOST_TEXT:
-        return text
-    half = report.MOST_TEXT // 2
-    return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"
+def is_ours(backend: Any) -> bool:
+    return isinstance(backend, Backend)
+
+
+def keeps_in_sql(backend: Any) -> bool:
+    """Whether Celery itself writes `TaskResult`, which the keeper then leaves alone."""
+    return any(cls.__module__ == _SQL_RESULTS for cls in type(backend).__mro__)
+
+
+def expires_of(backend: Any) -> int:
+    """[s] after which a result key of ours is forgotten."""
+    return int(backend.expires or 0) or _FOR_EVER if is_ours(backend) else scripts.KEEP_FINAL
+
+
+def install(app: Celery) -> None:
+    """Let the project's backends tell what they are told: the one of its settings, and those that tasks have."""
+    make = app._get_backend
+    app._get_backend = lambda: telling(make())
+    telling(app.backend)
+    for task in app.tasks.values():
+        telling(task.backend)
+
+
+def telling(backend: Any) -> Any:
+    """The same backend, which tells the stream as well."""
+    if not isinstance(backend, Teller):
+        backend.__class__ = _telling_class(type(backend))  # type: ignore[arg-type]
+    return backend
+
+
+@cache
+def _telling_class(cls: type) -> type:
+    return type(cls.__name__, (Teller, cls), {"__module__": cls.__module__})
+
+
+def _is_known(task_id: str, request: Any) -> bool:
+    return task_id in running or request is not None

@@ -57,12 +57,18 @@ class JobContext:
             "started": execution.started + execution.stood_still,
         }  # fmt: skip
         try:
-            verdict = report.send_progress(execution, report.progress_command(execution, progress))
+            verdict = report.send_progress(
+                execution, report.progress_command(execution, progress, self._shown(progress))
+            )
         except UNREACHABLE:
             return  # the next report tells more
         if verdict == "cancel":
             raise Cancelled
         execution.taken |= verdict == "taken"
+
+    def _shown(self, progress: dict[str, Any]) -> Any:
+        """What Celery's clients read: a kind stays STARTED, with how far it is."""
+        return report.started_result(self._execution, progress=progress) if self._execution.keeps else ""
 
     def check(self) -> None:
         self._end_if_asked()

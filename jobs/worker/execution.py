@@ -40,6 +40,10 @@ class Execution:
     first_attempt: int = 1
     #: Celery code sent it: what is to follow it is in its message, and known to Celery alone.
     foreign: bool = False
+    #: Of what Celery code sent the tag of its message (external.py), else "".
+    message: str = ""
+    #: Whether the results of its task are kept in Redis, under Celery's key, by our own backend.
+    keeps: bool = True
     started: float = field(default_factory=time.time)
     cpu_started: float = field(default_factory=time.process_time)
     #: What interrupts it: a greenlet, or a thread's ident.

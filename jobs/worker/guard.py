@@ -1,32 +1,28 @@
 """Around every task's body: the claim before it, limits and cancellation while it runs."""
 
 import functools
-import json
 import logging
 import time
 from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
-from celery.exceptions import Ignore, Reject, TaskRevokedError
-from kombu.utils import json as kombu_json
+from celery.exceptions import Ignore, Reject, Retry, TaskRevokedError
 
 from jobs.core.errors import Cancelled
-from jobs.core.redaction import masked
-from jobs.core.retry import attempts_with
+from jobs.core.retry import attempts_of_task
 from jobs.core.states import State
 from jobs.wire.connection import UNREACHABLE
-from jobs.wire.publish import ATTEMPT_HEADER, RETRIES_HEADER
-from jobs.worker import canvas, logs, report
+from jobs.wire.publish import AFTER_HEADER, ATTEMPT_HEADER, REDELIVERED_HEADER, RETRIES_HEADER
+from jobs.worker import backend, canvas, external, logs, report
 from jobs.worker.execution import Execution, Reported, Superseded, attempt_of, current, enter, process
 from jobs.worker.interrupt import out_of_reach, runner
+from jobs.worker.revoked import heed_retries
 
 log = logging.getLogger(__name__)
 
 #: [s] that a claim waits for Redis to come back; the message is dropped then, and dispatch sends another.
 WAIT_FOR_REDIS = 60.0
-#: Retries that a task may have which puts itself back into its queue.
-_WITHOUT_END = 2**31
 
 
 def install(app: Celery) -> None:
@@ -38,8 +34,7 @@ def install(app: Celery) -> None:
         if not task.name.startswith("celery.") and not hasattr(task, "_jobsite_guarded"):
             task.run = _guarded(task, task.run)
             task.on_replace = _replacing(task.on_replace)
-            # Else Celery tells nobody that such a task is to be retried, and it would be taken for lost meanwhile.
-            task.store_errors_even_if_ignored = True
+            heed_retries(task)
             task._jobsite_guarded = True
 
 
@@ -72,6 +67,11 @@ def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
         except Ignore as error:
             report.ended_itself(execution, error)
             raise
+        except Retry as retry:
+            if external.ignores_result(task, request) and not task.store_errors_even_if_ignored:
+                # Celery tells no backend of it, and the attempt would be taken for lost.
+                _tell_of_the_retry(execution, retry)
+            raise
         finally:
             logs.send(execution)
             request.jobsite_usage = report.usage(execution)
@@ -79,21 +79,28 @@ def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
     return guard
 
 
+def _tell_of_the_retry(execution: Execution, retry: Retry) -> None:
+    cause = retry.exc if retry.exc is not None else retry
+    report.state(
+        execution.job, execution.attempt, execution.user, State.RETRY, phase="retry", task=execution.task,
+        message=execution.message, error_type=type(cause).__name__, error=str(cause), celery_eta=True,
+    )  # fmt: skip
+
+
 def _after_reject(task: Any, execution: Execution, rejected: Reject) -> BaseException:
     """What is to be raised in its place."""
-    if isinstance(rejected.reason, Exception) and not rejected.requeue:
-        return rejected.reason  # Celery's own: it could not send the retry, and this is why
     if not rejected.requeue:
-        report.ended_itself(execution, rejected)
-        return Reported(str(rejected.reason))
-    # The message itself would come back as an attempt that has run, and be refused.
-    try:
-        return task.retry(exc=rejected, countdown=0, max_retries=_WITHOUT_END, throw=False)
-    except Reject as error:
-        return error.reason if isinstance(error.reason, Exception) else error
-    finally:
-        # Left on the task by `retry`, whose other jobs have their own number.
-        task.__dict__.pop("override_max_retries", None)
+        # Celery's own says that it could not send a retry, and this is why. A task's own is a failure (Celery 5.7),
+        # which the worker's request stores.
+        return rejected.reason if isinstance(rejected.reason, Exception) else rejected
+    # First the message, then the word of it, as Task.retry does: killed between the two, the job goes on.
+    external.put_back(task, task.request, execution)
+    report.state(
+        execution.job, execution.attempt, execution.user, State.RETRY, phase="retry", task=execution.task,
+        message=execution.message, error_type="Reject", error=f"The task put itself back into its queue: {rejected}",
+        celery_eta=True,
+    )  # fmt: skip
+    return Reported("put back into its queue")
 
 
 def _replacing(on_replace: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -112,7 +119,8 @@ def _replacing(on_replace: Callable[[Any], Any]) -> Callable[[Any], Any]:
         # Before any of them is sent: the claim of the next attempt finds it.
         report.state(
             execution.job, execution.attempt, execution.user, State.RETRY, phase="retry", task=execution.task,
-            error_type="Replaced", error=f"The task has put others in its place: {names}", celery_eta=True,
+            message=execution.message, error_type="Replaced",
+            error=f"The task has put others in its place: {names}", celery_eta=True,
         )  # fmt: skip
         try:
             return on_replace(signature)
@@ -131,57 +139,52 @@ def _claim(task: Any, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         task=task.name,
         user=str(getattr(request, "jobsite_user", "") or ""),
         owner_name=policy.get("owner", ""),
-        max_attempts=policy.get("max", attempts_with(task.max_retries)),
+        max_attempts=policy.get("max", attempts_of_task(task, request.retries)),
         first_attempt=policy.get("first", 1),
         foreign=foreign,
+        message=external.tag_of(request),
         runner=runner(),
     )
-    meta = _foreign_meta(task, request, args, kwargs) if foreign else {}
-    # Task.retry of a job that was submitted here carries our headers on, and Task.replace is given them; these higher
-    # attempts nobody announced.
-    unannounced = foreign or bool(request.retries or request.replaced_task_nesting)
-    verdict = _wait_for_claim(execution, unannounced, meta)
-    if verdict != "ok":
-        log.info("dropped a message of %s, attempt %d: %s", execution.job, execution.attempt, verdict)
-        raise Reported(f"not claimed: {verdict}")
-    return execution
+    execution.keeps = backend.is_ours(task.backend) and not external.ignores_result(task, request)
+    claim = report.Claim(
+        after=str(external.get(request, AFTER_HEADER) or "") if foreign else "",
+        # Task.retry of a job that was submitted here carries our headers on, and Task.replace is given them; these
+        # higher attempts nobody announced, nor one that put itself back.
+        unannounced=foreign
+        or bool(request.retries or request.replaced_task_nesting or external.get(request, REDELIVERED_HEADER)),
+        meta=external.described(task, request, args, kwargs) if foreign else {},
+        result=report.started_result(execution) if execution.keeps else "",
+        expires=backend.expires_of(task.backend),
+    )
+    verdict = _wait_for_claim(execution, claim)
+    if verdict == "ok":
+        external.begin(request, execution)
+        return execution
+    if verdict == "busy":
+        external.send_later(task, request, execution.message)
+    elif verdict == "cancelled":
+        _tell_of_the_cancel(task, request)
+    log.info("did not run a message of %s, attempt %d: %s", execution.job, execution.attempt, verdict)
+    raise Reported(f"not claimed: {verdict}")
 
 
-def _wait_for_claim(execution: Execution, foreign: bool, meta: dict[str, Any]) -> str:
-    token = report.new_token()
+def _tell_of_the_cancel(task: Any, request: Any) -> None:
+    """It was cancelled before its message had come: now those hear of it who wait for it by Celery's own ways."""
+    if not backend.is_ours(task.backend) and not external.ignores_result(task, request):
+        task.backend.mark_as_revoked(request.id, "cancelled", request=request)
+    elif request.chord:
+        task.backend.on_chord_part_return(request, State.REVOKED, TaskRevokedError("cancelled"))
+
+
+def _wait_for_claim(execution: Execution, claim: report.Claim) -> str:
     until = time.monotonic() + WAIT_FOR_REDIS
     while True:
         try:
-            return report.claim(execution, foreign=foreign, meta=meta, token=token)
+            return report.claim(execution, claim)
         except UNREACHABLE as error:
             if time.monotonic() > until:
                 return f"Redis is unreachable ({error})"
             time.sleep(0.5)
-
-
-def _foreign_meta(task: Any, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What the keeper needs for the row of a job that was not submitted here."""
-    info = request.delivery_info or {}
-    return {
-        "foreign": True,
-        "task": task.name,
-        "args": masked(_as_json(list(args))),
-        "kwargs": masked(_as_json(kwargs)),
-        "queue": info.get("routing_key") or "",
-        "priority": info.get("priority") or 0,
-        "max_attempts": attempts_with(task.max_retries),
-        "root": request.root_id,
-        "parent": request.parent_id,
-        **canvas.told(request, task.name),
-    }
-
-
-def _as_json(value: Any) -> Any:
-    """As the message had it: dates and the like keep their type, so that a person's retry passes the same."""
-    try:
-        return json.loads(kombu_json.dumps(value))
-    except TypeError:
-        return value  # from another serializer than JSON; the event tells it as text
 
 
 def _limited(task: Any, request: Any, body: Callable[[], Any]) -> Any:

@@ -14,9 +14,9 @@ from jobs.core.registry import all_kinds, task_name
 from jobs.core.states import State
 from jobs.wire import celery_result
 from jobs.worker import report
-from jobs.worker.backend import cut
 from jobs.worker.context import JobContext
 from jobs.worker.execution import Execution, HandedOver, Reported, current
+from jobs.worker.told import cut
 
 
 class Pooled(Task):

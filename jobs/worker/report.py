@@ -4,6 +4,7 @@ import json
 import os
 import time
 import uuid
+from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.core.states import State
@@ -18,63 +19,107 @@ MOST_TEXT = 64 * 1024
 PROGRESS_EVERY = 0.25
 
 
-def claim(execution: Execution, *, foreign: bool, meta: dict[str, Any], token: str) -> str:
-    """Ask for the attempt; the verdict of `claim.lua`. Raises where Redis is unreachable."""
+def new_tag() -> str:
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a worker says when it asks for an attempt."""
+
+    #: Nobody of ours marked the attempt as queued: Celery code sent it, or Task.retry.
+    unannounced: bool
+    #: What the keeper needs for the row of a job that was not submitted here, else {}.
+    meta: dict[str, Any] = field(default_factory=dict)
+    #: The tag of the message that was retried with this one (external.py).
+    after: str = ""
+    #: For Celery's result key; "" leaves it alone.
+    result: Any = ""
+    #: [s] after which that key is forgotten.
+    expires: int = scripts.KEEP_FINAL
+    #: Tells this claim from every other, should its answer get lost and the call be made again.
+    token: str = field(default_factory=new_tag)
+
+
+def claim(execution: Execution, claim: Claim) -> str:
+    """Ask for the attempt; the verdict of `claim.lua`, which sets the attempt's number where Celery code sent it.
+
+    Raises where Redis is unreachable.
+    """
     event = events.encode(
-        State.STARTED, execution.job, execution.attempt, execution.user, worker=process.node, pid=os.getpid(), **meta
-    )
-    result = celery_result.encode(execution.job, State.STARTED, {"pid": os.getpid(), "hostname": process.node})
-    return scripts.call(
+        State.STARTED, execution.job, _number(execution), execution.user, worker=process.node, pid=os.getpid(),
+        **_sent_as(execution.message), **claim.meta,
+    )  # fmt: skip
+    verdict, attempt = scripts.call(
         redis_client(),
         "claim",
         [keys.run(execution.job), keys.EVENTS, keys.result(execution.job)],
         [
-            execution.attempt, INCARNATION, process.node, event, result, "1" if foreign else "0",
-            scripts.KEEP_FINAL, token, execution.user, execution.task.removeprefix("jobs."),
+            execution.attempt, INCARNATION, process.node, event, claim.result, "1" if claim.unannounced else "0",
+            claim.expires, claim.token, execution.user, execution.task.removeprefix("jobs."), execution.message,
+            claim.after,
         ],
     )  # fmt: skip
+    execution.attempt = int(attempt)
+    return verdict
 
 
-def new_token() -> str:
-    return uuid.uuid4().hex
+def started_result(execution: Execution, **more: Any) -> Any:
+    """What Celery's clients read of a running attempt."""
+    return celery_result.encode(execution.job, State.STARTED, {"pid": os.getpid(), "hostname": process.node, **more})
+
+
+def _number(execution: Execution) -> int:
+    """The attempt as an event names it: 0 where the script fills in which one the message is."""
+    return 0 if execution.message else execution.attempt
+
+
+def _sent_as(message: str) -> dict[str, str]:
+    return {"m": message} if message else {}
 
 
 def state(
-    job: str, attempt: int, user: str, name: State, *, phase: str, stored: str = "", expires: int = scripts.KEEP_FINAL,
-    **fields: Any,
+    job: str, attempt: int, user: str, name: State, *, phase: str, stored: Any = "", expires: int = scripts.KEEP_FINAL,
+    message: str = "", forgets: Any = "", **fields: Any,
 ) -> Any:  # fmt: skip
-    """Report a state change through the outbox. `stored`: JSON for Celery's result key, "" to leave it.
+    """Report a state change through the outbox. `stored`: for Celery's result key, "" to leave it.
 
-    Answers [event id, verdict], None while Redis is unreachable.
+    message: of what Celery code sent, the tag of its message, by which the script knows the attempt. forgets: the
+    result key is deleted where it still holds this. Answers [event id, verdict], None while Redis is unreachable.
     """
-    event = events.encode(name, job, attempt, user, worker=process.node, pid=os.getpid(), **fields)
+    number = 0 if message else attempt
+    event = events.encode(name, job, number, user, worker=process.node, pid=os.getpid(), **_sent_as(message), **fields)
     return outbox.send(
         Report(
             job,
             "report",
             [keys.run(job), keys.EVENTS, keys.result(job), keys.CANCELS, keys.PAUSES],
-            [attempt, INCARNATION, str(name), phase, event, stored, expires, scripts.KEEP_FINAL, job],
+            [
+                attempt, INCARNATION, str(name), phase, event, stored, expires, scripts.KEEP_FINAL, job, message,
+                forgets,
+            ],
         )
-    )
+    )  # fmt: skip
 
 
 def revoked(execution: Execution) -> None:
     """The worker's confirmation that a cancelled attempt has ended."""
     state(
         execution.job, execution.attempt, execution.user, State.REVOKED, phase="final",
-        stored=celery_result.encode(execution.job, State.REVOKED, celery_result.revoked()),
-        task=execution.task, **usage(execution),
+        stored=celery_result.encode(execution.job, State.REVOKED, celery_result.revoked()) if execution.keeps else "",
+        message=execution.message, task=execution.task, **usage(execution),
     )  # fmt: skip
 
 
 def ended_itself(execution: Execution, error: BaseException) -> None:
-    """A task that raises Ignore or Reject wants nothing stored, and no more of it is to come."""
+    """A task that raises Ignore wants nothing stored, and no more of it is to come."""
     if execution.ended:
         return
     name = type(error).__name__
     state(
         execution.job, execution.attempt, execution.user, State.REVOKED, phase="final", task=execution.task,
-        error_type=name, error=f"The task ended itself without a result: it raised {name}.", **usage(execution),
+        message=execution.message, forgets=started_result(execution), error_type=name,
+        error=f"The task ended itself without a result: it raised {name}.", **usage(execution),
     )  # fmt: skip
 
 
@@ -84,19 +129,21 @@ def tell(execution: Execution, event_type: str, **fields: Any) -> None:
 
 
 def event_of(execution: Execution, event_type: str, **fields: Any) -> str:
-    return events.encode(event_type, execution.job, execution.attempt, execution.user, **fields)
+    return events.encode(
+        event_type, execution.job, execution.attempt, execution.user, **_sent_as(execution.message), **fields
+    )
 
 
-def progress_command(execution: Execution, progress: dict[str, Any], result: str = "") -> tuple[list[str], list[Any]]:
-    """Keys and arguments of `progress.lua`. `result`: what a foreign task stored; kinds stay STARTED."""
-    stored = result or celery_result.encode(
-        execution.job, State.STARTED, {"pid": os.getpid(), "hostname": process.node, "progress": progress}
+def progress_command(execution: Execution, progress: dict[str, Any], stored: Any) -> tuple[list[str], list[Any]]:
+    """Keys and arguments of `progress.lua`. `stored`: for Celery's result key, "" to leave it."""
+    event = events.encode(
+        events.PROGRESS, execution.job, _number(execution), execution.user, p=progress, **_sent_as(execution.message)
     )
     return (
         [keys.run(execution.job), keys.EVENTS, keys.result(execution.job)],
         [
-            execution.attempt, INCARNATION, json.dumps(progress), event_of(execution, events.PROGRESS, p=progress),
-            stored, scripts.KEEP_FINAL,
+            execution.attempt, INCARNATION, json.dumps(progress), event, stored, scripts.KEEP_FINAL,
+            execution.message,
         ],
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from jobs.core import heap
 from jobs.wire.publish import POLICY_HEADER, USER_HEADER
-from jobs.worker import guard, interrupt, lease, logs
+from jobs.worker import backend, guard, interrupt, lease, logs
 from jobs.worker.connections import ShareConnections
 from jobs.worker.execution import process, running
 from jobs.worker.loopguard import LoopGuard
@@ -64,6 +64,7 @@ def _on_worker(sender: str, instance: Any, conf: Any, **_: Any) -> None:
     process.stops = lambda: instance.blueprint.state in (bootsteps.CLOSE, bootsteps.TERMINATE)
     logs.install()
     app.finalize()
+    backend.install(app)
     guard.install(app)
     if process.pool in ("eventlet", "gevent"):
         _forbid_sql()
@@ -77,11 +78,13 @@ def _on_worker(sender: str, instance: Any, conf: Any, **_: Any) -> None:
 
 def _share_backend(app: Celery) -> None:
     """One results backend for all green threads: Celery makes one a thread, which is one a task, and that was 44 % of
-    what a no-op cost. Every write of ours is a single call over `redis_client`, so that sharing it is safe.
+    what a no-op cost. Every write of ours is a single call over `redis_client`, so that sharing it is safe. Of another
+    backend nobody knows: that stays one a thread.
     """
-    backend = app.backend
-    backend.thread_safe = True
-    app._backend = backend
+    shared = app.backend
+    if backend.is_ours(shared):
+        shared.thread_safe = True
+        app._backend = shared
 
 
 def _replace_children_at_once(pool: Any) -> None:

@@ -232,9 +232,10 @@ class TestOtherPeoplesTasks:
     def test_one_that_puts_itself_back_into_its_queue_runs_again(self, stack):
         from tests.system.foreign.tasks import puts_itself_back
 
-        result = puts_itself_back.delay(2)
-        assert result.get(timeout=20) == "done"
-        self.succeeded_at_third(result.id)
+        result = puts_itself_back.delay()
+        assert result.get(timeout=20) == 0
+        job = wait_for(lambda: self.recorded(result.id, "SUCCESS"), 20)
+        assert attempts(job) == [(1, "RETRY"), (2, "SUCCESS")]
 
     def test_is_cancelled_while_it_runs(self, stack):
         from tests.system.foreign.tasks import nap

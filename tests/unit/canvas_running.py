@@ -6,7 +6,7 @@ from django.conf import settings
 
 from jobs.core.states import State
 from jobs.wire.events import Event
-from jobs.worker.guard import _foreign_meta
+from jobs.worker.external import described
 
 app = Celery("canvas", broker="memory://", backend=settings.REDIS_URL, set_as_current=False)
 #: (id, name, fields of the claim) of each run.
@@ -14,7 +14,7 @@ _claims: list[tuple[str, str, dict]] = []
 
 
 def _note(task, words) -> str:
-    _claims.append((task.request.id, words[-1], _foreign_meta(task, task.request, words, {})))
+    _claims.append((task.request.id, words[-1], described(task, task.request, words, {})))
     return words[-1]
 
 

@@ -131,7 +131,7 @@ class World:
         headers = json.loads(text)["headers"]
         run = Run(headers["id"], headers["jobsite_attempt"], owner)
         event = events.encode(State.STARTED, run.job, run.attempt, worker=owner)
-        verdict = scripts.call(
+        verdict, _ = scripts.call(
             self.redis, "claim", [keys.run(run.job), keys.EVENTS, keys.result(run.job)],
             [run.attempt, owner, owner, event, "{}", "0", 1000, f"token{len(self.claims)}{self.die.random()}", "", ""],
         )  # fmt: skip

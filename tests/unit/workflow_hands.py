@@ -48,7 +48,7 @@ class Hands:
     def carry_out(self, taken):
         for job_id, attempt in taken:
             started = events.encode(State.STARTED, job_id, attempt, worker="w")
-            verdict = scripts.call(
+            verdict, _ = scripts.call(
                 self.redis, "claim", [keys.run(job_id), keys.EVENTS, keys.result(job_id)],
                 [attempt, "w", "w", started, "{}", "0", 1000, f"{job_id}{attempt}", "", ""],
             )  # fmt: skip

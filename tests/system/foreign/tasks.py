@@ -59,10 +59,42 @@ def fails_by_hand(self):
 
 
 @shared_task(bind=True)
-def puts_itself_back(self, times):
-    if self.request.retries < times:
+def puts_itself_back(self):
+    if not self.request.delivery_info["redelivered"]:
         raise Reject("not yet", requeue=True)
-    return "done"
+    return self.request.retries
+
+
+@shared_task
+def rejects(why):
+    raise Reject(why, requeue=False)
+
+
+@shared_task(bind=True)
+def counted(self, key, seconds=0.0, fails=False):
+    """Count its runs where no retry is meant to go unseen."""
+    from jobs.wire.connection import redis_client
+
+    client = redis_client()
+    number = client.incr(f"test:runs:{key}")
+    assert client.incr(f"test:at-once:{key}") == 1, "two of one id at a time"
+    time.sleep(seconds)
+    client.decr(f"test:at-once:{key}")
+    if fails:
+        raise ValueError(f"run {number} failed")
+    return number
+
+
+@shared_task
+def not_a_number():
+    return {"mean": float("nan"), "most": float("inf")}
+
+
+@shared_task(bind=True)
+def starts_others(self):
+    """Has children, and a result that no event carries whole."""
+    add.delay(1, 2)
+    return "x" * 100_000
 
 
 @shared_task

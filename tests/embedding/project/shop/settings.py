@@ -56,7 +56,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGIN_URL = "login"
 
 CELERY_BROKER_URL = os.environ["SHOP_REDIS"]
-CELERY_RESULT_BACKEND = f"jobs.worker.backend:Backend+{CELERY_BROKER_URL}"
+CELERY_RESULT_BACKEND = os.environ.get("SHOP_RESULTS", f"jobs.worker.backend:Backend+{CELERY_BROKER_URL}") or None
 CELERY_RESULT_EXTENDED = True
 CELERY_TASK_DEFAULT_QUEUE = "cpu"
 CELERY_TASK_DEFAULT_PRIORITY = 6
@@ -69,3 +69,4 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_BEAT_SCHEDULER = "jobs.schedules.scheduler:JobScheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
+IO_POOL = os.environ.get("SHOP_IO_POOL", "eventlet")
