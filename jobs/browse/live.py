@@ -152,6 +152,8 @@ def lay_over(job: Job, live: Live) -> bool:
     if started_now and live.progress and live.progress.started:
         job.started_at = datetime.fromtimestamp(live.progress.started, UTC)
     job.state, job.attempt = live.state, max(live.attempt, job.attempt)
+    if live.state == State.SUCCESS:
+        job.error_type = job.error = ""  # of the attempt before
     if live.worker and live.state not in FINAL:
         job.worker = live.worker
     return True

@@ -34,7 +34,7 @@ def job_json(job: Job, live: Live | None = None, result: Any = None) -> dict[str
         "progress": live.progress.as_json() if live and live.progress and running else None,
         "workflow": job.workflow_id,
         "attempt": job.attempt,
-        "max_attempts": job.max_attempts,
+        "max_attempts": max(job.max_attempts, job.attempt),
         "next_retry_at": iso(job.next_check_at) if job.state == State.RETRY else None,
         "cancelling": job.is_cancelling,
         "paused": paused,

@@ -6,6 +6,7 @@ events come out of order, before.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from jobs.keeper import write
@@ -66,11 +67,12 @@ class _Tied:
                 self._follow(before, event.fields["canvas"])
 
     def _follow(self, before: int, canvas: dict[str, Any]) -> None:
-        for each in canvas["next"]:
+        for each, task in zip_longest(canvas["next"], canvas.get("tasks", ()), fillvalue=""):
             if after := self.jobs.get(each):
                 self.edges[before, after] = canvas["position"]
             else:
-                self.links.append(CanvasLink(before_id=before, after=each, position=canvas["position"]))
+                link = CanvasLink(before_id=before, after=each, task=task[:255], position=canvas["position"])
+                self.links.append(link)
 
     def assign(self, telling: list[Event]) -> None:
         """A job belongs to the workflow of one before it, else to the one that it names itself."""

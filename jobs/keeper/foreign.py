@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.utils.dateparse import parse_datetime
 
 from jobs.core.retry import MOST_ATTEMPTS
 from jobs.core.search_words import words_for
@@ -37,6 +38,7 @@ def _row(event: Event, owner: Any) -> Job:
         priority=priority_of(event),
         params=params_of(event),
         max_attempts=whole(fields.get("max_attempts"), 1, MOST_ATTEMPTS),
+        due_at=parse_datetime(str(fields.get("eta") or "")),
         created=event.at,
         changed=event.at,
         search=words_for(name.rsplit(".", 1)[-1], name, name, owner.get_username() if owner else ""),

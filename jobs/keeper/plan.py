@@ -125,7 +125,8 @@ class Plan:
     #: Jobs that a loss has ended: Redis is told before SQL.
     settled: list[tuple[JobChange, Verdict]] = field(default_factory=list)
 
-    #: Jobs whose id was sent again: job id -> the event that told of it first.
+    #: Jobs whose call is told anew, since their id was sent again or since they were known as waiting alone: job id ->
+    #: the event that tells.
     sendings: dict[str, Event] = field(default_factory=dict)
     #: (job id, tag of a message, its attempt) where Redis, which had forgotten the job, has another number.
     renumbered: list[tuple[str, str, int]] = field(default_factory=list)
@@ -242,6 +243,9 @@ class Plan:
             self._sent_again(job, event)
         if event.attempt < job.sending:
             return  # of an earlier message of the same id, whatever became of it
+        if state == State.STARTED and job.state == State.PENDING and "args" in event.fields:
+            self.sendings.setdefault(job.id, event)  # it was told as waiting, perhaps without its arguments
+            job.queue = str(event.fields.get("queue") or job.queue)[:100]
         if most := event.fields.get("max_attempts"):
             job.max_attempts = max(job.max_attempts, whole(most, 1, MOST_ATTEMPTS - job.sending) + job.sending - 1)
         if state == State.STARTED and event.attempt == job.attempt and job.started_at is None:

@@ -51,10 +51,10 @@ def search_words(rows: list[JobChange]) -> None:
 
 
 def sendings(rows: list[tuple[JobChange, Event]]) -> None:
-    """Of jobs whose id was sent again: what the new message says, and that nobody has wished this one cancelled."""
+    """What a message says of its call; of an id that was sent again also that nobody has wished this one cancelled."""
     _many(
         "UPDATE jobs_job SET sending = %s, first_attempt = %s, cancel_requested_at = NULL WHERE seq = %s",
-        [(job.sending, job.first_attempt, job.seq) for job, _ in rows],
+        [(job.sending, job.first_attempt, job.seq) for job, event in rows if event.attempt != 1],
     )
     _many(
         "UPDATE jobs_job SET params = %s, queue = %s, priority = %s WHERE seq = %s",

@@ -49,7 +49,7 @@ def line_of(job: Job, live: Live | None) -> str:
     """Running, attempt 2 of 3, 6,214 of 10,000 sent, 1:04 left"""
     parts = ["Cancelling" if job.is_cancelling else job.shown_word]
     if job.attempt > 1:
-        parts.append(f"attempt {job.attempt} of {job.max_attempts}")
+        parts.append(job.tries)
     if live and live.progress and job.shown == "running":
         at = live.progress
         parts.append(words.progress(at.current, at.total, at.step))

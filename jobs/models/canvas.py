@@ -14,6 +14,8 @@ class CanvasLink(models.Model):
 
     before = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="+")
     after = models.CharField(max_length=255)
+    #: Name of the task; "" where a worker of a former version told.
+    task = models.CharField(max_length=255, blank=True, default="", db_default="")
     #: The Edge's position.
     position = models.PositiveIntegerField(default=0)
 

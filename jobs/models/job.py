@@ -170,6 +170,12 @@ class Job(models.Model):
         return kind.label if kind else self.kind
 
     @property
+    def tries(self) -> str:
+        """attempt 1 of 3; attempt 1, where nobody has said that more may follow."""
+        most = max(self.max_attempts, self.attempt)
+        return f"attempt {self.attempt} of {most}" if most > 1 else f"attempt {self.attempt}"
+
+    @property
     def is_final(self) -> bool:
         return self.state in FINAL
 

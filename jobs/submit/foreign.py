@@ -13,7 +13,7 @@ from django.utils import timezone
 from jobs.core.access import is_operator
 from jobs.core.errors import Refused
 from jobs.core.redaction import MASK, holds_mask, opened, sealed
-from jobs.core.retry import attempts_with
+from jobs.core.retry import attempts_of_task
 from jobs.core.search_words import words_for
 from jobs.foreign.form import values_of
 from jobs.foreign.task import ForeignTask, readable_call_of, task_named
@@ -113,7 +113,7 @@ def _row(
     waits = due_at is not None and due_at > now
     return new_row(
         id=new_id(), kind=task.name, is_kind=False, title=title, owner=owner, via=via, queue=queue or task.pool,
-        priority=priority_number(priority), params=dict(called), max_attempts=attempts_with(task.task.max_retries),
+        priority=priority_number(priority), params=dict(called), max_attempts=attempts_of_task(task.task, 0),
         created=now, changed=now, due_at=due_at, blocked=blocked,
         next_check_at=due_at if waits else first_check(None, now, blocked=blocked),
         search=words_for(title, task.name, task.name, owner.get_username() if owner else ""), **more,

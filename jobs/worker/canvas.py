@@ -18,23 +18,24 @@ def told(request: Any, task: str) -> dict[str, Any]:
     """For the event of a claim: {} of a task on its own, else {"canvas": …}.
 
     in: the id of the workflow, unless the job before has one: the outermost group's, else the task's own;
-    next: ids of the tasks that start once this one has succeeded; position: of its result in a chord's;
-    names: of the first few different tasks.
+    next: ids of the tasks that start once this one has succeeded, tasks: their names;
+    position: of its result in a chord's; names: of the first few different tasks.
     """
     if not (request.chain or request.chord or request.callbacks or request.group):
         return {}
     chain, callbacks = request.chain or [], request.callbacks or []
     following = [*chain[-1:], *callbacks]
-    next_ids = [*islice((each for signature in following for each in _first_ids(signature)), _MOST)]
+    first = [*islice((each for signature in following for each in _first_of(signature)), _MOST)]
     if request.chord:
-        next_ids += islice(_first_ids(request.chord), _MOST_OF_EACH)
+        first += islice(_first_of(request.chord), _MOST_OF_EACH)
     all_after = [*reversed(chain), *callbacks, *([request.chord] if request.chord else [])]
     names = dict.fromkeys([task, *islice((one["task"] for each in all_after for one in tasks_of(each)), _LOOKED_AT)])
     outermost = (_group(chain[0]) if chain else "") or (_group(request.chord) if request.chord else "")
     return {
         "canvas": {
             "in": outermost or request.group or request.id,
-            "next": next_ids,
+            "next": [each for each, _ in first],
+            "tasks": [name for _, name in first],
             "position": request.group_index or 0,
             "names": [*islice(names, _NAMES)],
         }
@@ -53,13 +54,16 @@ def _parts(signature: Any) -> tuple[str, list[Any]]:
     return "", []
 
 
-def _first_ids(signature: Any) -> Iterator[str]:
-    """Of the tasks with which it starts. One without an id, a callback's, gets it here: Celery keeps what is there."""
+def _first_of(signature: Any) -> Iterator[tuple[str, str]]:
+    """Ids and names of the tasks with which it starts.
+
+    One without an id, a callback's, gets it here: Celery keeps what is there.
+    """
     tie, parts = _parts(signature)
     if not tie:
-        yield signature["options"].setdefault("task_id", str(uuid.uuid4()))
+        yield signature["options"].setdefault("task_id", str(uuid.uuid4())), signature["task"]
     for part in {"chain": parts[:1], "chord": parts[:-1] or parts}.get(tie, parts):
-        yield from _first_ids(part)
+        yield from _first_of(part)
 
 
 def tasks_of(signature: Any) -> Iterator[Any]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from celery import current_app
@@ -12,6 +13,8 @@ from kombu.utils import json as kombu_json
 
 from jobs.core.redaction import masked
 from jobs.core.retry import attempts_of_task
+from jobs.wire import events, keys
+from jobs.wire.connection import UNREACHABLE, breaker, redis_client
 from jobs.wire.publish import (
     AFTER_HEADER,
     ATTEMPT_HEADER,
@@ -19,10 +22,13 @@ from jobs.wire.publish import (
     REDELIVERED_HEADER,
     RETRIES_HEADER,
     TURNS_HEADER,
+    USER_HEADER,
 )  # fmt: skip
 from jobs.worker import canvas
 from jobs.worker.execution import Execution
 
+#: Headers of messages that continue what a worker of ours, or a publisher, has told of.
+_OURS = frozenset({ATTEMPT_HEADER, MESSAGE_HEADER, AFTER_HEADER, REDELIVERED_HEADER})
 #: [s] until an id that was sent again while its job is unfinished is looked at again: the first time, and at the most.
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 5.0
 #: Times that a task may put itself back into its queue before it is slowed down, and [s] between the times then.
@@ -90,6 +96,23 @@ def described_signature(signature: Mapping[str, Any]) -> dict[str, Any]:
         "parent": options.get("parent_id") or options.get("root_id") or "before",
         "wants_result": not signature.get("immutable"),
     }
+
+
+def tell_sent(sender: str, headers: Any, body: Any, routing_key: str, **_: Any) -> None:
+    """Receiver of after_task_publish: with `task_send_sent_event` on, a task is told as waiting from its sending on."""
+    if not current_app.conf.task_send_sent_event or not isinstance(headers, dict) or "id" not in headers:
+        return
+    if _OURS & headers.keys() or headers.get("retries"):
+        return  # it is an attempt more of what is known
+    args, kwargs = body[:2] if isinstance(body, tuple | list) else ((), {})
+    told = {
+        "foreign": True, "task": sender, "args": masked(_as_json(list(args))), "kwargs": masked(_as_json(kwargs)),
+        "queue": routing_key or "", "root": headers.get("root_id"), "parent": headers.get("parent_id"),
+        "eta": headers.get("eta"),
+    }  # fmt: skip
+    event = events.encode(events.QUEUED, headers["id"], 1, str(headers.get(USER_HEADER) or ""), **told)
+    with suppress(ConnectionError, *UNREACHABLE):  # the task is sent; the worker tells of it as it starts
+        breaker.call(lambda: redis_client().xadd(keys.EVENTS, {"e": event}))
 
 
 def _as_json(value: Any) -> Any:

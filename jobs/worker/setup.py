@@ -10,7 +10,7 @@ from django.conf import settings
 
 from jobs.core import heap
 from jobs.wire.publish import POLICY_HEADER, USER_HEADER
-from jobs.worker import backend, guard, interrupt, lease, logs
+from jobs.worker import backend, external, guard, interrupt, lease, logs
 from jobs.worker.connections import ShareConnections
 from jobs.worker.execution import process, running
 from jobs.worker.loopguard import LoopGuard
@@ -37,6 +37,7 @@ def install() -> None:
     signals.worker_process_shutdown.connect(_on_child_end, weak=False, dispatch_uid="jobsite")
     signals.worker_shutdown.connect(_on_end, weak=False, dispatch_uid="jobsite")
     signals.before_task_publish.connect(_pass_on_owner, weak=False, dispatch_uid="jobsite")
+    signals.after_task_publish.connect(external.tell_sent, weak=False, dispatch_uid="jobsite")
 
 
 def _pass_on_owner(headers: dict[str, Any], **_: Any) -> None:

@@ -17,6 +17,11 @@ from jobs.worker import canvas, external, report
 from jobs.worker.execution import Execution, attempt_of, running
 
 _LOST = "WorkerLostError"
+#: Celery's reasons to revoke what it has not begun.
+_NEVER_BEGAN = {
+    "expired": "It never ran: it had expired before a worker came to it.",
+    "revoked": "It never ran: Celery was told to revoke it.",
+}
 #: Signatures, by their ids, of what is being marked as failed because what comes before it has failed.
 _never: ContextVar[dict[str, Any] | None] = ContextVar("jobsite_never_to_run", default=None)
 
@@ -114,6 +119,8 @@ def _fields(
     else:
         fields["error_type"] = type(cause).__name__ if isinstance(cause, BaseException) else str(name)
         text = str(cause) if cause is not None else ""
+    if name == State.REVOKED and text in _NEVER_BEGAN:
+        text = _NEVER_BEGAN[text]
     fields["error"] = cut(text)
     fields["traceback"] = cut(str(traceback or ""))
     if name == State.RETRY:

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 from celery import chain, chord
-from celery.exceptions import ChordError, Reject
+from celery.exceptions import ChordError, Reject, TaskRevokedError
 from celery.result import AsyncResult
 from django_celery_results.models import TaskResult
 
@@ -136,6 +136,50 @@ class TestAnIdThatIsSentAgain:
         stack.redis().delete(f"test:at-once:{name}")
         counted.apply_async([name], task_id=name)
         assert ended(name, 2).state == "SUCCESS"
+
+
+class TestWhatWaits:
+    """Celery code sent it, and no worker has begun it: it is told to who asks for its id."""
+
+    @staticmethod
+    def asked(api, job_id):
+        answer = api.get(f"jobs/{job_id}")
+        return answer.json() if answer.status_code == 200 else {}
+
+    def test_for_its_time_is_scheduled(self, stack, api, name):
+        add.apply_async([1, 2], task_id=name, countdown=8)
+        job = wait_for(lambda: self.asked(api, name), 20)
+        assert (job["state"], job["shown"], job["queue"]) == ("PENDING", "scheduled", "cpu")
+        assert ended(name).outcome == "3"
+
+    def test_in_a_queue_is_queued_with_its_arguments_and_stays_where_it_is(self, stack, api, name):
+        add.apply_async([1, 2], task_id=name, queue="celery", priority=3)
+        job = self.asked(api, name)
+        assert (job["state"], job["shown"], job["queue"], job["kind"]) == ("PENDING", "queued", "celery", add.name)
+        assert Job.objects.get(id=name).params["args"] == [1, 2] and Job.objects.get(id=name).next_check_at is None
+
+    def test_cancelled_before_it_starts_never_runs_and_its_client_hears_of_it(self, stack, api, name):
+        result = counted.apply_async([name], task_id=name, countdown=8)
+        wait_for(lambda: self.asked(api, name), 20)
+        cancel(Job.objects.get(id=name))
+        assert ended(name).state == "REVOKED"
+        with pytest.raises(TaskRevokedError):
+            result.get(timeout=20)
+        wait_for(lambda: not stack.redis().hget(f"jobsite:run:{name}", "awaits"), 30, "its message to be dropped")
+        assert stack.redis().get(f"test:runs:{name}") is None
+        counted.apply_async([name], task_id=name)
+        assert ended(name, 2).outcome == "1", "the next one runs"
+
+    def test_of_a_chord_is_its_body_while_the_header_runs_and_once_it_has_failed(self, stack, api, name):
+        result = chord([nap.si(6), appointment.si("no date", "x", fails=True)], add.si(1, 1)).apply_async()
+        job = wait_for(lambda: self.asked(api, result.id), 20)
+        assert (job["state"], job["kind"]) == ("PENDING", add.name)
+        job = ended(result.id)
+        assert (job.state, job.error_type) == ("REVOKED", "Skipped") and "It never ran" in job.error
+
+    def test_is_not_looked_for_by_those_who_may_not_see_it(self, stack, alice, name):
+        add.apply_async([1, 2], task_id=name, countdown=2)
+        assert alice.get(f"jobs/{name}").status_code == 404
 
 
 class TestReject:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 from redis.asyncio import Redis
 
+from jobs.browse import waiting
 from jobs.browse.live import Live
 from jobs.browse.represent import job_json
 from jobs.core.outcome import outcome_of
@@ -109,6 +110,8 @@ class Polls:
     async def _view_for(self, who: Who, job: str) -> View:
         """The job, if it is theirs to see. Raises Problem 404 otherwise, as for one that does not exist."""
         view = await self._view(job)
+        if view is None and who.is_operator and await in_sql(waiting.found, job):
+            view = await self._view(job)
         if view is None or not (who.is_operator or view.owner == who.user):
             raise Problem(404, f"There is no job {job} of yours.")
         return view

@@ -33,7 +33,7 @@ COLUMNS = (
     Column("queue", "Queue", usual=True, for_operators=True, text=lambda job: job.queue),
     Column("priority", "Priority", text=lambda job: priorities.NAMES.get(job.priority, str(job.priority))),
     Column("worker", "Worker", for_operators=True, text=lambda job: job.worker),
-    Column("attempt", "Attempt", text=lambda job: f"{job.attempt} of {job.max_attempts}"),
+    Column("attempt", "Attempt", text=lambda job: job.tries.removeprefix("attempt ")),
     Column("via", "Came by", text=lambda job: job.get_via_display()),
     Column("id", "Id", text=lambda job: job.id),
     Column("created", "Submitted", is_number=True),

@@ -59,7 +59,7 @@ def _for_submitter(seen: Seen) -> str:
 
 def _for_operator(seen: Seen) -> str:
     job = seen.job
-    tries = f"attempt {job.attempt} of {max(job.max_attempts, job.attempt)}"
+    tries = job.tries
     match job.shown:
         case "scheduled":
             return f"due {timezone.localtime(job.due_at):%Y-%m-%d %H:%M} {settings.TIME_ZONE}"
@@ -71,7 +71,8 @@ def _for_operator(seen: Seen) -> str:
             return f"{tries}, {job.worker}" if job.worker else tries
         case "retrying":
             at = f" at {timezone.localtime(job.next_check_at):%H:%M:%S}" if job.next_check_at else ""
-            return f"{job.error_type or 'failed'}; attempt {job.attempt + 1} of {job.max_attempts}{at}"
+            next_one = job.attempt + 1
+            return f"{job.error_type or 'failed'}; attempt {next_one} of {max(job.max_attempts, next_one)}{at}"
         case "succeeded":
             took = _took(job)
             return f"took {took}" if took else ""
