@@ -58,7 +58,7 @@ def test_chords_one_within_the_other_with_kinds_in_them(stack):
     assert outcomes == {("3", "7"), ("2", "4"), ("4", "7"), ("7", "49"), ("42", "49")}
 
 
-def test_what_a_failure_or_a_cancel_leaves_out_never_appears_and_celery_says_why(stack):
+def test_what_a_failure_or_a_cancel_leaves_out_never_ran_and_celery_says_why(stack):
     broken = chord([add.s(1, 1), appointment.s("no date", "x", fails=True)], add.si(1, 1)).apply_async()
     stopped = chord([add.s(1, 1), nap.s(60)], add.si(1, 1)).apply_async()
     wait_for(lambda: Job.objects.filter(id=stopped.parent[1].id, state="STARTED"), 30)
@@ -66,7 +66,9 @@ def test_what_a_failure_or_a_cancel_leaves_out_never_appears_and_celery_says_why
     for result, state in ((broken, "FAILURE"), (stopped, "REVOKED")):
         with pytest.raises(ChordError):
             AsyncResult(result.id).get(timeout=60)
-        assert sorted(job.state for job in settled(result.parent.id, 2)) == sorted(["SUCCESS", state])
+        *header, body = settled(result.parent.id, 3)
+        assert sorted(job.state for job in header) == sorted(["SUCCESS", state])
+        assert (body.id, body.state, body.error_type, body.started_at) == (result.id, "REVOKED", "Skipped", None)
 
 
 def test_a_step_that_celery_revokes_before_it_starts_is_there_as_revoked(stack):

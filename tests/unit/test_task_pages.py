@@ -65,7 +65,7 @@ class TestForm:
         assert answer.url == job.get_absolute_url()
         assert (job.kind, job.is_kind, job.title, job.owner, job.via) == (f"{NAME}add", False, "Three", olga, "form")
         assert job.params == {"args": [], "kwargs": {"x": 3, "y": [1]}}
-        assert (job.queue, job.max_attempts) == ("cpu", 4)
+        assert (job.queue, job.max_attempts) == ("cpu", 1)
 
     def test_the_tasks_own_queue_is_taken(self, page):
         page.post(f"{URL}typed", filled(count="1", name="a") | {"job-queue": "io"})
