@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from jobs.browse.live import Live, lay_over
 from jobs.core import priorities
+from jobs.core.ids import to_address
 from jobs.core.states import State
 from jobs.models import Job
 
@@ -54,7 +55,7 @@ def job_json(job: Job, live: Live | None = None, result: Any = None) -> dict[str
 
 def address(job: Job) -> str:
     """The job's path in the API; a foreign id may hold any character."""
-    return API + quote(job.id, safe="")
+    return API + quote(to_address(job.id), safe="")
 
 
 def links(job: Job) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 
+from jobs.core.ids import LONGEST, stored_id
 from jobs.core.kind import POOLS
 from jobs.core.priorities import STEPS
 from jobs.core.redaction import masked
@@ -57,7 +58,9 @@ def _in_canvas(job_id: str) -> dict[str, Any] | None:
 
 
 def _in_broker(job_id: str) -> dict[str, Any] | None:
-    client, mark, left = redis_client(), json.dumps(job_id), MOST
+    # Of a longer id than a row holds, its beginning; what is found is looked at as a whole.
+    mark = json.dumps(job_id if len(job_id) < LONGEST else job_id[:100])[:-1]
+    client, left = redis_client(), MOST
     for name in sorted({*POOLS, *_more_queues()}):
         for step in STEPS:
             start = 0
@@ -87,7 +90,7 @@ def _described(text: str, job_id: str, queue: str) -> dict[str, Any] | None:
         if isinstance(message, list):
             message, _, queue = message
         headers, priority = message["headers"], message["properties"].get("priority") or 0
-        if headers["id"] != job_id:
+        if stored_id(str(headers["id"])) != job_id:
             return None
         args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, time, timedelta
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+#: Years in which something may be planned.
+FIRST_YEAR, LAST_YEAR = 2000, 2199
+WITHIN = f"expected a time from the year {FIRST_YEAR} to {LAST_YEAR}"
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)", re.IGNORECASE)
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
@@ -17,9 +20,17 @@ def moment(text: str) -> datetime:
         value = parse_datetime(text.strip())
         if value is None or value.tzinfo is None:
             raise ValueError
-        return value.astimezone(UTC)
+        at = value.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text[:60]!r} cannot be used: {example}.") from error
+    if not is_usable(at):
+        raise ValueError(f"{text[:60]!r} cannot be used: {WITHIN}.")
+    return at
+
+
+def is_usable(at: datetime) -> bool:
+    """Whether something may be planned for then: the clocks of all zones show it, with room on both sides."""
+    return FIRST_YEAR <= at.year <= LAST_YEAR
 
 
 def bound(text: str, *, end: bool = False) -> datetime:

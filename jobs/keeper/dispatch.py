@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import F
 from django.utils import timezone
 
+from jobs.core.ids import stored_id
 from jobs.core.states import FINAL, State
 from jobs.keeper.admit import Admission, anybody_waits, hold
 from jobs.keeper.rescue import LOST_AFTER
@@ -159,7 +160,7 @@ def _in_hand() -> set[str]:
     holders = {header.get(HOLDER_HEADER) for header in headers}
     # Judged from outside, and so perhaps wrongly: of a message that is sent twice the claim refuses one (LINE 1).
     gone = {name for name in holders if name and client.ttl(keys.worker(name)) < keys.WORKER_EXPIRES - LOST_AFTER}
-    return {header.get("id") for header in headers if header.get(HOLDER_HEADER) not in gone}
+    return {stored_id(str(header.get("id"))) for header in headers if header.get(HOLDER_HEADER) not in gone}
 
 
 def _must_hold_back() -> bool:

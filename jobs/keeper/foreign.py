@@ -1,11 +1,12 @@
 """Rows for tasks that other people's code sent: accepted, from our side, when a worker first told of them."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.utils.dateparse import parse_datetime
 
+from jobs.core.moment import moment
 from jobs.core.retry import MOST_ATTEMPTS
 from jobs.core.search_words import words_for
 from jobs.keeper.plan import whole
@@ -38,11 +39,19 @@ def _row(event: Event, owner: Any) -> Job:
         priority=priority_of(event),
         params=params_of(event),
         max_attempts=whole(fields.get("max_attempts"), 1, MOST_ATTEMPTS),
-        due_at=parse_datetime(str(fields.get("eta") or "")),
+        due_at=_eta(fields.get("eta")),
         created=event.at,
         changed=event.at,
         search=words_for(name.rsplit(".", 1)[-1], name, name, owner.get_username() if owner else ""),
     )
+
+
+def _eta(text: Any) -> datetime | None:
+    """When Celery code wants it started; None where it says nothing that a page can show."""
+    try:
+        return moment(str(text)) if text else None
+    except ValueError:
+        return None
 
 
 def params_of(event: Event) -> Any:

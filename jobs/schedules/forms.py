@@ -14,6 +14,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 
 from jobs.core import priorities
 from jobs.core.errors import Refused
+from jobs.core.moment import WITHIN
 from jobs.models import Schedule
 from jobs.models.schedule import MISFIRE_CHOICES, OVERLAP_CHOICES
 from jobs.schedules import rules
@@ -114,7 +115,7 @@ class ScheduleForm(forms.Form):
         data = super().clean() or {}
         for name in _TIMES:
             if data.get(name) and not _FIRST <= data[name] < _LAST:
-                self.add_error(name, "Expected a time from the year 2000 to 2199.")
+                self.add_error(name, f"{WITHIN[0].upper()}{WITHIN[1:]}.")
         if data.get("start") and data.get("end") and data["end"] <= data["start"]:
             self.add_error("end", "This is before the start: choose a later time.")
         if data.get("paused_until") and data["paused_until"] <= timezone.now():

@@ -21,7 +21,7 @@ from jobs.models import Job
 from jobs.models.job import Via, new_id
 from jobs.submit import quota
 from jobs.submit.insert import new_row
-from jobs.submit.submit import Draft, accept, earlier_job, first_check, priority_number
+from jobs.submit.submit import Draft, accept, check_due, earlier_job, first_check, priority_number
 from jobs.submit.validate import cleaned
 
 
@@ -108,6 +108,7 @@ def _row(
     **more: Any,
 ) -> Job:  # fmt: skip
     now = timezone.now()
+    check_due(due_at)
     title = (title or task.label).strip()[:200]
     owner = user if user is not None and user.pk else None
     waits = due_at is not None and due_at > now

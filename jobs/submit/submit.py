@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -16,6 +17,7 @@ from jobs.core import priorities
 from jobs.core.access import is_operator, may_see, may_submit
 from jobs.core.errors import Conflict, Refused
 from jobs.core.kind import POOLS, Kind
+from jobs.core.moment import WITHIN, is_usable
 from jobs.core.registry import all_kinds, get_kind
 from jobs.core.search_words import words_for
 from jobs.core.states import UNFINISHED
@@ -228,6 +230,7 @@ def row_for(kind: type[Kind], params: Mapping[str, Any], *, user: Any, via: str,
             blocked: bool = False, now: datetime | None = None, **more: Any) -> Job:  # fmt: skip
     """A job that is not stored yet. blocked: its parameters are not all known, and dispatch leaves it alone."""
     now = now or timezone.now()
+    check_due(due_at)
     title = (title or ("" if blocked else kind.title(params))).strip()[:200] or kind.label
     owner = user if user is not None and user.pk else None
     waits = due_at is not None and due_at > now
@@ -239,6 +242,12 @@ def row_for(kind: type[Kind], params: Mapping[str, Any], *, user: Any, via: str,
         unique_key=None if blocked else _unique_key(kind, params),
         search=words_for(title, kind.slug, kind.label, owner.get_username() if owner else ""), **more,
     )  # fmt: skip
+
+
+def check_due(due_at: datetime | None) -> None:
+    """Raises Refused for a start that no clock shows, or nobody lives to see."""
+    if due_at is not None and not is_usable(due_at):
+        raise Refused({"due_at": [f"{due_at.isoformat()[:40]} cannot be used: {WITHIN}."]})
 
 
 def _unique_key(kind: type[Kind], params: Mapping[str, Any]) -> str | None:
@@ -267,14 +276,24 @@ def priority_number(priority: str | int | None) -> int:
 
 
 def queue_for(kind: type[Kind], queue: str | None, user: Any) -> str:
-    """The queue of the kind's pool, or of another that an operator chose. Raises Refused."""
-    if not queue or queue == kind.pool:
-        return pool_of(kind)
-    if queue not in POOLS:
-        raise Refused({"queue": [f"There is no queue {queue[:80]!r}: expected {' or '.join(POOLS)}."]})
+    """The queue of the kind's pool, or another one that an operator chose. Raises Refused.
+
+    What it has answered it takes again from anybody: forms, drafts and reruns ask it more than once.
+    """
+    usual = pool_of(kind)
+    if not queue or queue in (kind.pool, usual):
+        return usual
+    if queue not in (known := choosable_queues()):
+        raise Refused({"queue": [f"There is no queue {queue[:80]!r}: expected {', '.join(known)}."]})
     if user is not None and not is_operator(user):
         raise Refused({"queue": [f"Only operators choose a queue; {kind.label} runs in {kind.pool}."]})
     return queue
+
+
+def choosable_queues() -> list[str]:
+    """The queues that an operator may choose: those of the pools, and further ones of the settings."""
+    more = getattr(settings, "JOBSITE_QUEUES", {})
+    return [*POOLS, *(name for names in more.values() for name in names)]
 
 
 def accept(job: Job, fresh: list[Artifact], kept: list[str], user: Any) -> None:

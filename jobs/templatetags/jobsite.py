@@ -7,6 +7,7 @@ from django import template
 from django.conf import settings
 from django.forms import CheckboxInput, CheckboxSelectMultiple, RadioSelect
 from django.forms.boundfield import BoundField
+from django.template import defaultfilters
 from django.template.defaultfilters import floatformat
 from django.templatetags.static import static
 from django.utils import timezone
@@ -43,6 +44,14 @@ def theme(context: template.Context) -> str:
     request = context.get("request")
     chosen = request.COOKIES.get("theme", "") if request else ""
     return chosen if chosen in THEMES else ""
+
+
+@register.filter("date")
+def date_in_words(moment: Any, form: str | None = None) -> str:
+    """Django's own filter, which fails for a stored moment that the reader's clock cannot show (words.local)."""
+    if isinstance(moment, datetime) and timezone.is_aware(moment):
+        moment = words.local(moment)
+    return defaultfilters.date(moment, form)
 
 
 @register.simple_tag

@@ -11,6 +11,7 @@ from django.utils.dateparse import parse_datetime
 
 from jobs.core.fields import SecretField, TrialField, UploadField
 from jobs.models import Artifact
+from jobs.web import words
 
 #: Browsers' own inputs, with the one format that they read and send.
 _NATIVE = (
@@ -120,7 +121,7 @@ def initial_from(form_class: type[forms.BaseForm], params: Mapping[str, Any]) ->
 
 def _shown(each: forms.Field, value: Any) -> Any:
     if isinstance(each, forms.DateTimeField) and isinstance(value, str) and (moment := parse_datetime(value)):
-        return timezone.localtime(moment) if timezone.is_aware(moment) else moment
+        return words.local(moment) if timezone.is_aware(moment) else moment
     return value
 
 

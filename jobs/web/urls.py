@@ -1,5 +1,6 @@
 from django.urls import URLPattern, URLResolver, include, path
 
+from jobs.web import converters  # noqa: F401 - registers them
 from jobs.web.pages import (
     account,
     audit,

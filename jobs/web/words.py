@@ -1,6 +1,6 @@
 """How durations, times and progress are written, the same on every page (static/js/times.js follows it)."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from django.utils import timezone
 
@@ -22,6 +22,15 @@ def duration(value: timedelta | float) -> str:
     return f"{whole // DAY} d {whole % DAY // HOUR} h"
 
 
+def local(moment: datetime, zone: tzinfo | None = None) -> datetime:
+    """The moment by the clock of a zone, by default the reader's. The calendar's first and last hours, which no clock
+    of another zone shows, stay by the clock that they are told in: one odd row is no reason for a page to fail."""
+    try:
+        return moment.astimezone(zone or timezone.get_current_timezone())
+    except (OverflowError, ValueError):
+        return moment
+
+
 def relative(moment: datetime, now: datetime) -> str:
     """now, 3 min, 5 h, then Mon 14:02, 3 Nov 14:02, 3 Nov 2025; "in 3 min" for what is to come."""
     seconds = (now - moment).total_seconds()
@@ -33,7 +42,7 @@ def relative(moment: datetime, now: datetime) -> str:
         return f"{before}{int(away // MINUTE)} min"
     if away < DAY:
         return f"{before}{int(away // HOUR)} h"
-    there, here = timezone.localtime(moment), timezone.localtime(now)
+    there, here = local(moment), local(now)
     if away < 6 * DAY:
         return f"{there:%a %H:%M}"
     if there.year == here.year:
@@ -43,8 +52,7 @@ def relative(moment: datetime, now: datetime) -> str:
 
 def exact(moment: datetime, zone: bool = True) -> str:
     """2026-11-21 14:02:09, with the zone behind it where asked."""
-    local = timezone.localtime(moment)
-    return f"{local:%Y-%m-%d %H:%M:%S}" + (f" {timezone.get_current_timezone_name()}" if zone else "")
+    return f"{local(moment):%Y-%m-%d %H:%M:%S}" + (f" {timezone.get_current_timezone_name()}" if zone else "")
 
 
 def progress(current: float, total: float, step: str = "") -> str:

@@ -9,6 +9,7 @@ from celery import Celery
 from celery.backends.redis import RedisBackend
 from celery.exceptions import NotRegistered
 
+from jobs.core.ids import stored_id
 from jobs.core.states import State
 from jobs.wire import events, keys, scripts
 from jobs.wire.connection import UNREACHABLE, redis_client
@@ -111,7 +112,7 @@ class Backend(Teller, RedisBackend):
 
         Celery tells neither the attempt nor whose it is: the claim's hash does. False: nobody submitted it here.
         """
-        client, run = redis_client(), keys.run(task_id)
+        client, run = redis_client(), keys.run(stored_id(task_id))
         try:
             attempt, user, returned, sent = client.hmget(run, "attempt", "user", "returned", "messages")
             if attempt is None or sent is not None:
@@ -164,4 +165,4 @@ def _telling_class(cls: type) -> type:
 
 
 def _is_known(task_id: str, request: Any) -> bool:
-    return task_id in running or request is not None
+    return stored_id(task_id) in running or request is not None

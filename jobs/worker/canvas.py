@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from jobs.core.ids import stored_id
+
 #: Ids that one event names: of what follows a task, and of what follows each of a chord's header.
 _MOST, _MOST_OF_EACH = 10_000, 100
 #: Signatures that are looked at for a title, and names in it.
@@ -33,8 +35,8 @@ def told(request: Any, task: str) -> dict[str, Any]:
     outermost = (_group(chain[0]) if chain else "") or (_group(request.chord) if request.chord else "")
     return {
         "canvas": {
-            "in": outermost or request.group or request.id,
-            "next": [each for each, _ in first],
+            "in": stored_id(outermost or request.group or request.id),
+            "next": [stored_id(each) for each, _ in first],
             "tasks": [name for _, name in first],
             "position": request.group_index or 0,
             "names": [*islice(names, _NAMES)],

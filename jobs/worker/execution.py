@@ -11,6 +11,8 @@ from typing import Any
 
 from celery.exceptions import Ignore
 
+from jobs.core.ids import stored_id
+
 #: One start of a worker, never reused (LINE 2). Children of a prefork pool inherit it by fork.
 INCARNATION = uuid.uuid4().hex
 
@@ -65,6 +67,12 @@ class Execution:
     #: Log lines (time, text) that wait to be sent, and how many there were in all.
     log: deque[tuple[float, str]] = field(default_factory=deque)
     lines: int = 0
+    #: The id as Celery's clients know it, where it is longer than a row holds (core/ids.py).
+    task_id: str = ""
+
+    def __post_init__(self) -> None:
+        self.task_id = self.task_id or self.job
+        self.job = stored_id(self.job)
 
 
 @dataclass

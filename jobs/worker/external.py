@@ -11,6 +11,7 @@ from celery import current_app
 from celery.app.task import get_actual_ignore_result
 from kombu.utils import json as kombu_json
 
+from jobs.core.ids import stored_id
 from jobs.core.redaction import masked
 from jobs.core.retry import attempts_of_task
 from jobs.wire import events, keys
@@ -110,7 +111,7 @@ def tell_sent(sender: str, headers: Any, body: Any, routing_key: str, **_: Any) 
         "queue": routing_key or "", "root": headers.get("root_id"), "parent": headers.get("parent_id"),
         "eta": headers.get("eta"),
     }  # fmt: skip
-    event = events.encode(events.QUEUED, headers["id"], 1, str(headers.get(USER_HEADER) or ""), **told)
+    event = events.encode(events.QUEUED, stored_id(headers["id"]), 1, str(headers.get(USER_HEADER) or ""), **told)
     with suppress(ConnectionError, *UNREACHABLE):  # the task is sent; the worker tells of it as it starts
         breaker.call(lambda: redis_client().xadd(keys.EVENTS, {"e": event}))
 

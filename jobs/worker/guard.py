@@ -82,7 +82,7 @@ def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
 def _tell_of_the_retry(execution: Execution, retry: Retry) -> None:
     cause = retry.exc if retry.exc is not None else retry
     report.state(
-        execution.job, execution.attempt, execution.user, State.RETRY, phase="retry", task=execution.task,
+        execution.task_id, execution.attempt, execution.user, State.RETRY, phase="retry", task=execution.task,
         message=execution.message, error_type=type(cause).__name__, error=str(cause), celery_eta=True,
     )  # fmt: skip
 
@@ -96,7 +96,7 @@ def _after_reject(task: Any, execution: Execution, rejected: Reject) -> BaseExce
     # First the message, then the word of it, as Task.retry does: killed between the two, the job goes on.
     external.put_back(task, task.request, execution)
     report.state(
-        execution.job, execution.attempt, execution.user, State.RETRY, phase="retry", task=execution.task,
+        execution.task_id, execution.attempt, execution.user, State.RETRY, phase="retry", task=execution.task,
         message=execution.message, error_type="Reject", error=f"The task put itself back into its queue: {rejected}",
         celery_eta=True,
     )  # fmt: skip
@@ -112,13 +112,13 @@ def _replacing(on_replace: Callable[[Any], Any]) -> Callable[[Any], Any]:
             return on_replace(signature)
         tasks = list(canvas.tasks_of(signature))
         for each in tasks:
-            if each["options"].get("task_id") == execution.job:
+            if each["options"].get("task_id") == execution.task_id:
                 headers = {ATTEMPT_HEADER: execution.attempt + 1, RETRIES_HEADER: 0}
                 each["options"]["headers"] = {**(each["options"].get("headers") or {}), **headers}
         names = ", ".join(dict.fromkeys(each["task"] for each in tasks[:10]))
         # Before any of them is sent: the claim of the next attempt finds it.
         report.state(
-            execution.job, execution.attempt, execution.user, State.RETRY, phase="retry", task=execution.task,
+            execution.task_id, execution.attempt, execution.user, State.RETRY, phase="retry", task=execution.task,
             message=execution.message, error_type="Replaced",
             error=f"The task has put others in its place: {names}", celery_eta=True,
         )  # fmt: skip

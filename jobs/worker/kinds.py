@@ -100,9 +100,9 @@ def _retry_later(execution: Execution, error: BaseException, delay: float) -> No
     next_at = time.time() + delay
     text = "".join(traceback.format_exception(error))
     cause = celery_result.error(type(error).__name__, str(error), type(error).__module__)
-    stored = celery_result.encode(execution.job, State.RETRY, cause, text)
+    stored = celery_result.encode(execution.task_id, State.RETRY, cause, text)
     report.state(
-        execution.job, execution.attempt, execution.user, State.RETRY, phase="retry", stored=stored, next=next_at,
+        execution.task_id, execution.attempt, execution.user, State.RETRY, phase="retry", stored=stored, next=next_at,
         error_type=type(error).__name__, error=cut(str(error)), traceback=cut(text), task=execution.task,
         **report.usage(execution),
     )  # fmt: skip

@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.core.ids import stored_id
 from jobs.core.states import State
 from jobs.wire import celery_result, events, keys, scripts
 from jobs.wire.connection import redis_client
@@ -53,7 +54,7 @@ def claim(execution: Execution, claim: Claim) -> str:
     verdict, attempt = scripts.call(
         redis_client(),
         "claim",
-        [keys.run(execution.job), keys.EVENTS, keys.result(execution.job)],
+        [keys.run(execution.job), keys.EVENTS, keys.result(execution.task_id)],
         [
             execution.attempt, INCARNATION, process.node, event, claim.result, "1" if claim.unannounced else "0",
             claim.expires, claim.token, execution.user, execution.task.removeprefix("jobs."), execution.message,
@@ -66,7 +67,9 @@ def claim(execution: Execution, claim: Claim) -> str:
 
 def started_result(execution: Execution, **more: Any) -> Any:
     """What Celery's clients read of a running attempt."""
-    return celery_result.encode(execution.job, State.STARTED, {"pid": os.getpid(), "hostname": process.node, **more})
+    return celery_result.encode(
+        execution.task_id, State.STARTED, {"pid": os.getpid(), "hostname": process.node, **more}
+    )
 
 
 def _number(execution: Execution) -> int:
@@ -87,15 +90,17 @@ def state(
     message: of what Celery code sent, the tag of its message, by which the script knows the attempt. forgets: the
     result key is deleted where it still holds this. Answers [event id, verdict], None while Redis is unreachable.
     """
-    number = 0 if message else attempt
-    event = events.encode(name, job, number, user, worker=process.node, pid=os.getpid(), **_sent_as(message), **fields)
+    number, known_as = 0 if message else attempt, stored_id(job)
+    event = events.encode(
+        name, known_as, number, user, worker=process.node, pid=os.getpid(), **_sent_as(message), **fields
+    )
     return outbox.send(
         Report(
-            job,
+            known_as,
             "report",
-            [keys.run(job), keys.EVENTS, keys.result(job), keys.CANCELS, keys.PAUSES],
+            [keys.run(known_as), keys.EVENTS, keys.result(job), keys.CANCELS, keys.PAUSES],
             [
-                attempt, INCARNATION, str(name), phase, event, stored, expires, scripts.KEEP_FINAL, job, message,
+                attempt, INCARNATION, str(name), phase, event, stored, expires, scripts.KEEP_FINAL, known_as, message,
                 forgets,
             ],
         )
@@ -104,9 +109,10 @@ def state(
 
 def revoked(execution: Execution) -> None:
     """The worker's confirmation that a cancelled attempt has ended."""
+    told = celery_result.encode(execution.task_id, State.REVOKED, celery_result.revoked())
     state(
-        execution.job, execution.attempt, execution.user, State.REVOKED, phase="final",
-        stored=celery_result.encode(execution.job, State.REVOKED, celery_result.revoked()) if execution.keeps else "",
+        execution.task_id, execution.attempt, execution.user, State.REVOKED, phase="final",
+        stored=told if execution.keeps else "",
         message=execution.message, task=execution.task, **usage(execution),
     )  # fmt: skip
 
@@ -117,7 +123,7 @@ def ended_itself(execution: Execution, error: BaseException) -> None:
         return
     name = type(error).__name__
     state(
-        execution.job, execution.attempt, execution.user, State.REVOKED, phase="final", task=execution.task,
+        execution.task_id, execution.attempt, execution.user, State.REVOKED, phase="final", task=execution.task,
         message=execution.message, forgets=started_result(execution), error_type=name,
         error=f"The task ended itself without a result: it raised {name}.", **usage(execution),
     )  # fmt: skip
@@ -140,7 +146,7 @@ def progress_command(execution: Execution, progress: dict[str, Any], stored: Any
         events.PROGRESS, execution.job, _number(execution), execution.user, p=progress, **_sent_as(execution.message)
     )
     return (
-        [keys.run(execution.job), keys.EVENTS, keys.result(execution.job)],
+        [keys.run(execution.job), keys.EVENTS, keys.result(execution.task_id)],
         [
             execution.attempt, INCARNATION, json.dumps(progress), event, stored, scripts.KEEP_FINAL,
             execution.message,

@@ -9,6 +9,7 @@ from celery import Celery, bootsteps, current_task, signals
 from django.conf import settings
 
 from jobs.core import heap
+from jobs.core.ids import stored_id
 from jobs.wire.publish import POLICY_HEADER, USER_HEADER
 from jobs.worker import backend, external, guard, interrupt, lease, logs
 from jobs.worker.connections import ShareConnections
@@ -151,7 +152,7 @@ def _active_requests() -> list[str]:
     """The prefork master vouches for what its children have in hand, also while one of them holds the GIL for long."""
     from celery.worker import state
 
-    return [request.id for request in list(state.active_requests)]
+    return [stored_id(request.id) for request in list(state.active_requests)]
 
 
 def _forbid_sql() -> None:

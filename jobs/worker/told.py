@@ -9,6 +9,7 @@ from typing import Any
 from celery import current_app
 from celery.exceptions import Retry, TaskRevokedError
 
+from jobs.core.ids import stored_id
 from jobs.core.outcome import json_safe
 from jobs.core.states import FINAL, State
 from jobs.wire import scripts
@@ -31,7 +32,7 @@ def tell(
     expires: int = scripts.KEEP_FINAL,
 ) -> None:  # fmt: skip
     """Report what a backend was told. `stored`: for the result key of ours, "" where another backend keeps it."""
-    execution = running.get(task_id)
+    execution = running.get(stored_id(task_id))
     if state not in {*FINAL, State.RETRY}:
         return _progress(execution or _execution_of(task_id, request), backend, result, stored)
     signature = None if execution else _signature_of(task_id, request)

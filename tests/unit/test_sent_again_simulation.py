@@ -70,10 +70,11 @@ class World:
         while self.reader.step(0.001):
             pass
         for job in Job.objects.filter(state__in=FINAL):
-            if job.id not in self.running and self.redis.hget(keys.run(job.id), "phase") == "final":
-                # What was delivered twice is long gone by then.
-                if not any(message[0] == job.id and self.ran[message[1]] for message in self.queue):
-                    self.redis.delete(keys.run(job.id))
+            # What was delivered twice is long gone by then.
+            twice = any(message[0] == job.id and self.ran[message[1]] for message in self.queue)
+            has_ended = job.id not in self.running and self.redis.hget(keys.run(job.id), "phase") == "final"
+            if has_ended and not twice:
+                self.redis.delete(keys.run(job.id))
 
     def record(self):
         self.reader.step(0.001)

@@ -7,14 +7,10 @@ from jobs.browse import detail
 from jobs.models import Job
 from jobs.web.api.problem import Problem
 
-_LONGEST_ID = 255
-
 
 def find_job(request: HttpRequest, job_id: str) -> Job:
     """The job. Raises Problem 404 where there is none, and just so where it is somebody else's."""
-    job = None
-    if len(job_id) <= _LONGEST_ID and "\0" not in job_id:
-        job = detail.find(job_id, request.user)
+    job = detail.find(job_id, request.user) if "\0" not in job_id else None
     if job is None:
         raise Problem(404, f"No job {job_id[:80]!r}. Jobs are kept {settings.RETENTION_DAYS} days.")
     return job

@@ -4,6 +4,7 @@ import re
 
 from django.urls import include, path, re_path
 
+from jobs.web import converters  # noqa: F401 - registers them
 from jobs.web.api import (  # noqa: F401  each registers its calls
     accept,
     docs,
@@ -22,13 +23,13 @@ from jobs.web.api.endpoint import CALLS, PREFIX, Call, not_found, view_of
 
 #: An id of a foreign task may be any string, a slash included.
 _CONVERTERS = {
-    "id": "path",
+    "id": "any-id",
     "slug": "str",
     "artifact": "str",
     "schedule": "int",
     "name": "str",
     "task": "path",
-    "workflow": "path",
+    "workflow": "any-id",
 }
 
 

@@ -14,6 +14,7 @@ from django.urls import get_resolver
 from redis.asyncio import Redis
 
 from jobs.core import heap
+from jobs.core.ids import from_address
 from jobs.web.api.problem import Problem
 from jobs.web.live import sse
 from jobs.web.live.access import NOT_SIGNED_IN, Access, Who, access, listen
@@ -151,7 +152,7 @@ class Edge:
             return await refuse(send, _WRONG_HOST)
         path = scope.get("raw_path") or scope["path"].encode()
         # No id has a NUL, and PostgreSQL takes none in a question.
-        job = unquote_to_bytes(path[len(_JOBS) :]).decode("utf-8", "replace").replace("\0", "�")
+        job = from_address(unquote_to_bytes(path[len(_JOBS) :]).decode("utf-8", "replace").replace("\0", "�"))
         return await self.polls.serve(scope, headers, receive, send, job)
 
     async def _events(self, scope: Scope, receive: Receive, send: Send) -> int:

@@ -26,6 +26,7 @@ from jobs.core.redaction import masked
 from jobs.core.states import State, shown_as
 from jobs.foreign.task import task_named
 from jobs.models import Attempt, Job
+from jobs.web import words
 from jobs.web.pages import artifacts, job_words, offers
 from jobs.web.pages.result import shown
 from jobs.web.pages.rows import Row
@@ -217,18 +218,18 @@ def _timeline(job: Job, attempts: list[Attempt]) -> list[dict[str, Any]]:
         steps.append({"running_since": started.timestamp(), "span": Row(job).took})
     today = timezone.localdate()
     for step in steps:
-        step["day"] = "at" in step and timezone.localdate(step["at"]) != today
+        step["day"] = "at" in step and words.local(step["at"]).date() != today
     return steps
 
 
 urlpatterns = [
-    path("jobs/<path:job_id>/live", live, name="job-live"),
-    path("jobs/<path:job_id>/cancel", _act(submit.cancel, "Cancelling."), name="job-cancel"),
-    path("jobs/<path:job_id>/pause", _act(submit.pause, "Pausing."), name="job-pause"),
-    path("jobs/<path:job_id>/resume", _act(submit.resume, "It goes on."), name="job-resume"),
-    path("jobs/<path:job_id>/retry", _act(submit.retry, "Started again."), name="job-retry"),
-    path("jobs/<path:job_id>/offer", offers.take, name="job-offer"),
-    path("jobs/<path:job_id>/artifacts/<str:artifact_id>", artifacts.artifact, name="artifact"),
-    path("jobs/<path:job_id>/outputs.zip", artifacts.outputs, name="outputs"),
-    path("jobs/<path:job_id>/", job, name="job"),
+    path("jobs/<any-id:job_id>/live", live, name="job-live"),
+    path("jobs/<any-id:job_id>/cancel", _act(submit.cancel, "Cancelling."), name="job-cancel"),
+    path("jobs/<any-id:job_id>/pause", _act(submit.pause, "Pausing."), name="job-pause"),
+    path("jobs/<any-id:job_id>/resume", _act(submit.resume, "It goes on."), name="job-resume"),
+    path("jobs/<any-id:job_id>/retry", _act(submit.retry, "Started again."), name="job-retry"),
+    path("jobs/<any-id:job_id>/offer", offers.take, name="job-offer"),
+    path("jobs/<any-id:job_id>/artifacts/<str:artifact_id>", artifacts.artifact, name="artifact"),
+    path("jobs/<any-id:job_id>/outputs.zip", artifacts.outputs, name="outputs"),
+    path("jobs/<any-id:job_id>/", job, name="job"),
 ]

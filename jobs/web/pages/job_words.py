@@ -41,8 +41,8 @@ def _waiting(job: Job) -> str:
 def _for_submitter(seen: Seen) -> str:
     job = seen.job
     match job.shown:
-        case "scheduled":
-            return f"Starts {timezone.localtime(job.due_at):%A, %d %B, %H:%M}."
+        case "scheduled" if job.due_at:
+            return f"Starts {words.local(job.due_at):%A, %d %B, %H:%M}."
         case "queued":
             return "Waiting its turn."
         case "running":
@@ -61,8 +61,8 @@ def _for_operator(seen: Seen) -> str:
     job = seen.job
     tries = job.tries
     match job.shown:
-        case "scheduled":
-            return f"due {timezone.localtime(job.due_at):%Y-%m-%d %H:%M} {settings.TIME_ZONE}"
+        case "scheduled" if job.due_at:
+            return f"due {words.local(job.due_at):%Y-%m-%d %H:%M} {settings.TIME_ZONE}"
         case "queued":
             since = max(filter(None, [job.published_at or job.changed, job.due_at]))
             priority = priorities.NAMES.get(job.priority, str(job.priority))
@@ -70,7 +70,7 @@ def _for_operator(seen: Seen) -> str:
         case "running":
             return f"{tries}, {job.worker}" if job.worker else tries
         case "retrying":
-            at = f" at {timezone.localtime(job.next_check_at):%H:%M:%S}" if job.next_check_at else ""
+            at = f" at {words.local(job.next_check_at):%H:%M:%S}" if job.next_check_at else ""
             next_one = job.attempt + 1
             return f"{job.error_type or 'failed'}; attempt {next_one} of {max(job.max_attempts, next_one)}{at}"
         case "succeeded":

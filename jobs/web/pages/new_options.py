@@ -10,8 +10,10 @@ from django.utils import timezone
 from jobs.core import priorities
 from jobs.core.access import is_operator
 from jobs.core.kind import Kind
+from jobs.core.moment import WITHIN, is_usable
 from jobs.foreign.task import ForeignTask
 from jobs.models import Job
+from jobs.web import words
 
 NOW, LATER = "now", "later"
 
@@ -33,6 +35,8 @@ class Start(forms.Form):
                 self.add_error("due_at", "Say when: a day and a time.")
             elif data["due_at"] <= timezone.now():
                 self.add_error("due_at", "This has passed. Choose a time to come, or start now.")
+            elif not is_usable(data["due_at"]):
+                self.add_error("due_at", f"{WITHIN[0].upper()}{WITHIN[1:]}.")
         return data
 
     def due(self) -> datetime | None:
@@ -76,5 +80,5 @@ class Options(Start):
             return []
         if self.cleaned_data["start"] == NOW:
             return [("Starts", "at once")]
-        due = timezone.localtime(self.cleaned_data["due_at"])
+        due = words.local(self.cleaned_data["due_at"])
         return [("Starts", f"{due:%A} {due.day} {due:%B %Y, %H:%M} {settings.TIME_ZONE}")]

@@ -86,7 +86,7 @@ class Row:
         return " ".join(text for text in texts if text)
 
     def _local(self, moment: datetime | None) -> str:
-        return f"{moment.astimezone(zone_of(self.task)):%Y-%m-%d %H:%M:%S}" if moment else ""
+        return f"{words.local(moment, zone_of(self.task)):%Y-%m-%d %H:%M:%S}" if moment else ""
 
     @property
     def last(self) -> Job | None:

@@ -27,6 +27,7 @@ from jobs.schedules.fire import run_now
 from jobs.schedules.outlook import outlook
 from jobs.schedules.rules import zone_of
 from jobs.schedules.target import Target, target_of
+from jobs.web import words
 from jobs.web.pages.rows import rows_of as job_rows
 from jobs.web.pages.schedule_rows import rows_of, visible_to
 from jobs.web.schedule_form import asked_target, choices, dress, editor_for, seen
@@ -205,7 +206,7 @@ def _moment(text: str, zone: ZoneInfo) -> datetime:
             moment = DateTimeField().clean(text)
         except ValidationError as error:
             raise Refused({"paused_until": [f"Until when? {' '.join(error.messages)}"]}) from error
-    return moment.astimezone(zone)
+    return words.local(moment, zone)
 
 
 def _find(request: HttpRequest, pk: int) -> Schedule:

@@ -167,8 +167,8 @@ urlpatterns = [
 ]
 #: After all others: an id that Celery code chose may hold anything, a slash included.
 of_one = [
-    path("workflows/<path:workflow_id>/live", live, name="workflow-live"),
-    path("workflows/<path:workflow_id>/cancel", _act(steer.cancel, lambda _: "Cancelling."), name="workflow-cancel"),
-    path("workflows/<path:workflow_id>/retry", _act(steer.retry, _again), name="workflow-retry"),
-    path("workflows/<path:workflow_id>/", workflow, name="workflow"),
+    path("workflows/<any-id:workflow_id>/live", live, name="workflow-live"),
+    path("workflows/<any-id:workflow_id>/cancel", _act(steer.cancel, lambda _: "Cancelling."), name="workflow-cancel"),
+    path("workflows/<any-id:workflow_id>/retry", _act(steer.retry, _again), name="workflow-retry"),
+    path("workflows/<any-id:workflow_id>/", workflow, name="workflow"),
 ]
