@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 FOREIGN_CLEANUP = "celery.backend_cleanup"
 #: [s] of lateness up to which a run counts as on time.
 ON_TIME = 60.0
+#: [s] of jitter at the most, whatever is stored.
+MOST_JITTER = 86_400
 _MOMENT = timedelta(microseconds=1)
 
 
@@ -32,7 +34,7 @@ def runs(schedule: Schedule, moment: datetime, anchor: datetime | None = None) -
 
     anchor: a slot that intervals are counted from, by default the last that ran.
     """
-    task, jitter = schedule.task, schedule.jitter
+    task, jitter = schedule.task, _jitter(schedule)
     after = moment - timedelta(seconds=jitter)
     if schedule.paused_until:
         after = max(after, schedule.paused_until - _MOMENT)
@@ -42,6 +44,13 @@ def runs(schedule: Schedule, moment: datetime, anchor: datetime | None = None) -
         at = slot + _lateness(schedule, slot, following)
         if at > moment:
             yield Run(slot, at)
+
+
+def _jitter(schedule: Schedule) -> float:
+    """[s] by which a run may be late: never up to the one behind it, so no more slots are gone through than that."""
+    most = min(schedule.jitter, MOST_JITTER)
+    every = schedule.task.interval
+    return min(most, every.schedule.run_every.total_seconds()) if every and most else most
 
 
 def _with_following(slots: Iterator[datetime], *, needed: bool) -> Iterator[tuple[datetime, datetime | None]]:
@@ -55,10 +64,10 @@ def _with_following(slots: Iterator[datetime], *, needed: bool) -> Iterator[tupl
 
 def _lateness(schedule: Schedule, slot: datetime, following: datetime | None) -> timedelta:
     """The same for the same slot, whoever asks; never up to the run that follows, nor beyond the end."""
-    if not schedule.jitter:
+    if not (jitter := _jitter(schedule)):
         return timedelta()
     ends = [end for end in (following, schedule.task.expires) if end]
-    most = min([timedelta(seconds=schedule.jitter), *(end - slot for end in ends)])
+    most = min([timedelta(seconds=jitter), *(end - slot for end in ends)])
     digest = hashlib.sha256(f"{schedule.task.name} {slot.timestamp():.0f}".encode()).digest()
     return timedelta(seconds=int(most.total_seconds() * int.from_bytes(digest[:4]) / 2**32))
 

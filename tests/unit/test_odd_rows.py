@@ -170,7 +170,7 @@ def plain_pages():
     return sorted(found)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_every_list_page_and_call_shows_hundreds_of_odd_rows(client, seed, settings):
     settings.DEBUG = False
     die = random.Random(seed)
@@ -213,4 +213,4 @@ def test_every_list_page_and_call_shows_hundreds_of_odd_rows(client, seed, setti
             failed[path] = status
         elif path.startswith("/api") and "json" in answer.headers.get("content-type", "") and not answer.streaming:
             json.loads(answer.content, parse_constant=pytest.fail)
-    assert not failed, failed
+    assert not failed, "\n".join(f"{status} {path}" for path, status in failed.items())
