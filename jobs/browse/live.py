@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.core.kind import PAUSED_STEP
-from jobs.core.states import FINAL, RANK, State
+from jobs.core.states import FINAL, RANK, State, known
 from jobs.models import Job
 from jobs.wire import keys
 from jobs.wire.connection import breaker, redis_client
@@ -143,7 +143,7 @@ def lay_over(job: Job, live: Live) -> bool:
     """
     if job.is_final:
         return False
-    newer = live.attempt > job.attempt or (live.attempt == job.attempt and RANK[live.state] >= RANK[State(job.state)])
+    newer = live.attempt > job.attempt or (live.attempt == job.attempt and RANK[live.state] >= RANK[known(job.state)])
     if not newer and live.state != State.SUCCESS:
         return False
     started_now = live.state == State.STARTED and (job.state != State.STARTED or live.attempt > job.attempt)

@@ -61,4 +61,9 @@ def shown_as(state: str, *, waits_for_due: bool = False) -> str:
     """The key into SHOWN for a stored state."""
     if state == State.PENDING and waits_for_due:
         return "scheduled"
-    return _SHOWN_AS[State(state)]
+    return _SHOWN_AS[known(state)]
+
+
+def known(state: str) -> State:
+    """A stored state; of a word that is none, which no version of this wrote, that nobody knows what became of it."""
+    return State(state) if state in _SHOWN_AS else State.LOST

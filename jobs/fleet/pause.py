@@ -28,7 +28,7 @@ class Pause:
 def paused_queues() -> dict[str, Pause]:
     """By queue. Raises ConnectionError."""
     found: dict[str, str] = breaker.call(redis_client().hgetall, keys.PAUSED)
-    return {queue: _pause(json.loads(text)) for queue, text in found.items()}
+    return {queue: _pause(text) for queue, text in found.items()}
 
 
 def pause(queue: str, user: Any = None, via: str = "form") -> None:
@@ -46,5 +46,10 @@ def resume(queue: str, user: Any = None, via: str = "form") -> None:
     AuditEntry.record(user, "resume", target=f"queue {queue}", via=via)
 
 
-def _pause(wish: dict[str, Any]) -> Pause:
-    return Pause(datetime.fromtimestamp(wish["at"], UTC), wish.get("by", ""))
+def _pause(text: str) -> Pause:
+    """A queue is paused whatever is written there; by whom and since when, where that can be read."""
+    try:
+        wish = json.loads(text)
+        return Pause(datetime.fromtimestamp(wish["at"], UTC), str(wish.get("by", "")))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError):
+        return Pause(timezone.now(), "")

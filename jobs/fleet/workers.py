@@ -1,15 +1,12 @@
 """The workers that speak at the moment, as their own records in Redis tell (worker/lease.py)."""
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.wire import keys
-from jobs.wire.connection import breaker, redis_client
+from jobs.wire.connection import breaker
+from jobs.wire.workers import SILENT_AFTER, Record, records, texts
 
-#: [s] without a beat after which a worker is shown as silent; it beats every 2 s.
-SILENT_AFTER = 6.0
 #: Beats of which the worst lag counts: those of the last minute.
 LAG_BEATS = 30
 #: Pools whose size can be changed while they run, and by how much at a time.
@@ -67,9 +64,9 @@ class Worker:
 
 def workers() -> list[Worker]:
     """Every worker on record, by name. Raises ConnectionError."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for record in breaker.call(_records):
-        groups.setdefault(record["incarnation"], []).append(record)
+    groups: dict[str, list[Record]] = {}
+    for record in breaker.call(records):
+        groups.setdefault(str(record.info.get("incarnation") or record.name), []).append(record)
     return sorted((_worker(group) for group in groups.values()), key=lambda worker: (worker.name, worker.started))
 
 
@@ -79,39 +76,28 @@ def find(name: str) -> Worker | None:
     return min(named, key=lambda worker: worker.heard) if named else None
 
 
-def _records() -> list[dict[str, Any]]:
-    client = redis_client()
-    names = sorted(client.smembers(keys.WORKERS))
-    pipe = client.pipeline(transaction=False)
-    for name in names:
-        pipe.hmget(keys.worker(name), "info", "held")
-        pipe.pttl(keys.worker(name))
-    answers = pipe.execute()
-    found = []
-    for (info, held), left in zip(answers[::2], answers[1::2], strict=True):
-        if info is not None:  # else it has expired: long gone
-            heard = max(0.0, keys.WORKER_EXPIRES - left / 1000)
-            found.append({**json.loads(info), "held": json.loads(held or "[]"), "heard": heard})
-    return found
-
-
-def _worker(group: list[dict[str, Any]]) -> Worker:
+def _worker(group: list[Record]) -> Worker:
     """Of the records of one incarnation; where the main process is gone, what its children say has to do."""
-    main = next((record for record in group if record.get("parent") is None), group[0])
-    lags = main.get("lags") or []
+    main = next((record for record in group if record.info.get("parent") is None), group[0])
+    info = main.info
+    lags = [lag for lag in info.get("lags") or [] if isinstance(lag, int)] if isinstance(info.get("lags"), list) else []
     return Worker(
-        name=main["node"],
-        pool=main["pool"],
-        host=main["host"],
-        pid=main["pid"],
-        started=datetime.fromtimestamp(main["started"], UTC),
-        concurrency=main["concurrency"],
-        queues=tuple(main["queues"]),
-        paused=tuple(main.get("paused", ())),
-        held=tuple(main["held"]),
-        heard=main["heard"],
+        name=info["node"],
+        pool=str(info.get("pool") or ""),
+        host=str(info.get("host") or ""),
+        pid=_whole(info.get("pid")),
+        started=datetime.fromtimestamp(min(_whole(info.get("started")), 2**40 // 256), UTC),
+        concurrency=_whole(info.get("concurrency")),
+        queues=main.queues,
+        paused=texts(info.get("paused")),
+        held=main.held,
+        heard=main.heard,
         lag=max(lags[-LAG_BEATS:]) if lags else None,
         children=tuple(
-            Child(record["pid"], record["heard"], tuple(record["held"])) for record in group if record is not main
+            Child(_whole(record.info.get("pid")), record.heard, record.held) for record in group if record is not main
         ),
     )
+
+
+def _whole(value: Any) -> int:
+    return max(0, int(value)) if isinstance(value, int | float) and value == value and abs(value) < 2**62 else 0

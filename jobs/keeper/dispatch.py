@@ -10,13 +10,12 @@ from django.utils import timezone
 from jobs.core.ids import stored_id
 from jobs.core.states import FINAL, State
 from jobs.keeper.admit import Admission, anybody_waits, hold
-from jobs.keeper.rescue import LOST_AFTER
 from jobs.keeper.settle import settle
 from jobs.models import Job
 from jobs.submit import ledger
 from jobs.submit.cancel import carry_out, revoke_unclaimed
 from jobs.submit.messages import message_for
-from jobs.wire import keys
+from jobs.wire import keys, workers
 from jobs.wire.connection import redis_client
 from jobs.wire.publish import HOLDER_HEADER, PUBLISHED_HEADER, publish
 from jobs.workflows import advance
@@ -159,7 +158,8 @@ def _in_hand() -> set[str]:
     headers = [json.loads(text)[0].get("headers", {}) for text in client.hmget(keys.UNACKED, fresh) if text]
     holders = {header.get(HOLDER_HEADER) for header in headers}
     # Judged from outside, and so perhaps wrongly: of a message that is sent twice the claim refuses one (LINE 1).
-    gone = {name for name in holders if name and client.ttl(keys.worker(name)) < keys.WORKER_EXPIRES - LOST_AFTER}
+    alive = {record.name for record in workers.records() if not record.is_gone}
+    gone = {name for name in holders if name and name not in alive}
     return {stored_id(str(header.get("id"))) for header in headers if header.get(HOLDER_HEADER) not in gone}
 
 

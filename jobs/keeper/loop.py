@@ -16,6 +16,7 @@ from jobs.keeper.epoch import Epoch
 from jobs.keeper.stream import BATCH, Reader
 from jobs.models.lease import Leader
 from jobs.wire.connection import UNREACHABLE, redis_client
+from jobs.wire.workers import GONE_AFTER
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Keeper:
     def _begin(self) -> None:
         """A new term: what was seen in an earlier one is out of date."""
         self._term = self._leader.terms
-        self._reader, self._watch, self._epoch = Reader(), rescue.Watch(), Epoch(rescue.LOST_AFTER)
+        self._reader, self._watch, self._epoch = Reader(), rescue.Watch(), Epoch(GONE_AFTER)
         self._admission = Admission()
 
     def stop(self) -> None:

@@ -1,19 +1,17 @@
 """Finding attempts whose worker vanished. Judged by this observer's own clock (LINE 4)."""
 
-import json
 import logging
 import time
 from dataclasses import dataclass, field
 
 from jobs.core.states import State
 from jobs.models import Job
-from jobs.wire import events, keys, scripts
+from jobs.wire import events, keys, scripts, workers
 from jobs.wire.connection import redis_client
+from jobs.wire.workers import GONE_AFTER
 
 log = logging.getLogger(__name__)
 
-#: [s] without a beat after which a process counts as gone; it beats every 2 s (worker/lease.py).
-LOST_AFTER = 20.0
 #: [s] that a running job must be missing from every living process: a claim is older than the beat that names it.
 MISSING_FOR = 5.0
 
@@ -45,9 +43,9 @@ class Watch:
             if self.beats.get(name, ("", 0.0))[0] != beat:
                 self.beats[name] = (beat, now)
         self.beats = {name: seen for name, seen in self.beats.items() if name in processes}
-        if now - self.sees_since < LOST_AFTER:
+        if now - self.sees_since < GONE_AFTER:
             return None
-        alive = [ids for name, (_, ids) in processes.items() if now - self.beats[name][1] < LOST_AFTER]
+        alive = [ids for name, (_, ids) in processes.items() if now - self.beats[name][1] < GONE_AFTER]
         return {job for ids in alive for job in ids}
 
     def lost(self, running: list[tuple[str, int]], held: set[str], now: float) -> list[tuple[str, int]]:
@@ -77,18 +75,7 @@ def step(watch: Watch) -> int:
 
 def read_processes() -> dict[str, tuple[str, list[str]]]:
     """Every worker process on record: name -> (beat, ids of the jobs it holds). Raises redis errors."""
-    client = redis_client()
-    names = sorted(client.smembers(keys.WORKERS))
-    pipe = client.pipeline(transaction=False)
-    for name in names:
-        pipe.hmget(keys.worker(name), "beat", "held")
-    found = {}
-    for name, (beat, held) in zip(names, pipe.execute(), strict=True):
-        if beat is None:
-            client.srem(keys.WORKERS, name)
-        else:
-            found[name] = (beat, json.loads(held or "[]"))
-    return found
+    return {record.name: (record.beat, list(record.held)) for record in workers.records()}
 
 
 def report_lost(job_id: str, attempt: int) -> None:

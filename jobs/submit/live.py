@@ -17,7 +17,8 @@ def live_state(job: Job) -> str:
         attempt, state = breaker.call(redis_client().hmget, keys.run(job.id), "attempt", "state")
     except ConnectionError:
         return job.state
-    return state if state and int(attempt or 0) >= job.attempt else job.state
+    is_current = (attempt or "").isdecimal() and int(attempt) >= job.attempt
+    return state if state and is_current else job.state
 
 
 def wait_for_record(job: Job) -> None:

@@ -1,6 +1,5 @@
 """What needs somebody: each with what it is, since when, and one thing to do about it."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,8 +16,8 @@ from jobs.models import Job, Schedule
 from jobs.schedules.plan import ON_TIME
 from jobs.web import words
 from jobs.web.nav import page_url
-from jobs.wire import keys
-from jobs.wire.connection import breaker, redis_client
+from jobs.wire import workers
+from jobs.wire.connection import breaker
 
 RECENT = timedelta(days=1)
 #: Counting and looking stop here: texts say "10,000+", and the cost stays the same.
@@ -77,12 +76,8 @@ def all_warnings(now: datetime | None = None) -> list[Alert]:
 
 
 def _served_queues() -> set[str]:
-    """The queues that some worker says it listens to."""
-    client = redis_client()
-    pipe = client.pipeline(transaction=False)
-    for name in client.smembers(keys.WORKERS):
-        pipe.hget(keys.worker(str(name)), "info")
-    return {queue for info in pipe.execute() if info for queue in json.loads(info).get("queues", ())}
+    """The queues that some worker listens to which is still heard."""
+    return {queue for record in workers.records() if not record.is_silent for queue in record.queues}
 
 
 def _paused(paused: dict[str, Pause], now: datetime) -> list[Alert]:

@@ -89,7 +89,15 @@ class Backend(Teller, RedisBackend):
     ) -> Any:
         """Result and event in one script: neither is there without the other."""
         if state == State.STARTED:
-            return result  # the claim has told it
+            # Of what this process has claimed it is told already. Anything else is somebody's own word: another
+            # worker's, or a task's about another one.
+            return (
+                result
+                if stored_id(task_id) in running
+                else super(Teller, self).store_result(
+                    task_id, result, state, traceback=traceback, request=request, **kwargs
+                )
+            )
         if isinstance(result, NotRegistered) and self._returned(task_id):
             return result
         encoded = self.encode_result(result, state)

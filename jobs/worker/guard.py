@@ -63,7 +63,10 @@ def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
         except Reported:
             raise
         except Reject as error:
-            raise _after_reject(task, execution, error) from error
+            instead = _after_reject(task, execution, error)
+            if instead is error:
+                raise  # as it is: raised from itself, a child could not hand it to its parent
+            raise instead from error
         except Ignore as error:
             report.ended_itself(execution, error)
             raise

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from jobs.wire import events, keys, scripts
+from jobs.wire.workers import BEAT_EVERY
 from jobs.worker import interrupt, report
 from jobs.worker.execution import Execution, process, running
 from jobs.worker.outbox import outbox
@@ -21,8 +22,6 @@ from jobs.worker.real import original
 
 log = logging.getLogger(__name__)
 
-#: [s] between beats; an observer calls a lease lost after LOST_AFTER without one (keeper/rescue.py).
-BEAT_EVERY = 2.0
 #: [s] between looks at wishes and unsent things.
 TICK = 0.5
 

@@ -188,14 +188,14 @@ def test_every_list_page_and_call_shows_hundreds_of_odd_rows(client, seed, setti
             except NoReverseMatch:
                 continue
     calls = [PREFIX + call.path for call in CALLS if call.method == "GET" and "{" not in call.path]
-    for job in die.sample(jobs, 40):
+    for job in die.sample(jobs, 15):
         pages += [
             job.get_absolute_url(),
             *(f"{job.get_absolute_url()}?tab={tab}" for tab in ("log", "attempts", "history")),
         ]
         calls += [address(job), *(f"{address(job)}/{part}" for part in ("attempts", "logs", "artifacts"))]
     pages += [flow.get_absolute_url() for flow in die.sample(made[Workflow], 20)]
-    pages += [each.get_absolute_url() for each in die.sample(made[Schedule], 40)]
+    pages += [each.get_absolute_url() for each in die.sample(made[Schedule], 15)]
     calls += [f"{PREFIX}schedules/{each.task_id}" for each in die.sample(made[Schedule], 20)]
     cursor, failed = "/api/v1/jobs?limit=100", {}
     while cursor:
@@ -209,7 +209,7 @@ def test_every_list_page_and_call_shows_hundreds_of_odd_rows(client, seed, setti
         answer = client.get(path)
         status = answer.status_code
         list(answer.streaming_content) if answer.streaming else answer.content
-        if status >= 500 or (status >= 400 and path not in ("/logout",)):
+        if status >= 400 and status != 405 and path != f"{PREFIX}events":  # a form to post to; what the edge answers
             failed[path] = status
         elif path.startswith("/api") and "json" in answer.headers.get("content-type", "") and not answer.streaming:
             json.loads(answer.content, parse_constant=pytest.fail)

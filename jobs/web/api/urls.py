@@ -27,7 +27,7 @@ _CONVERTERS = {
     "slug": "str",
     "artifact": "str",
     "schedule": "int",
-    "name": "str",
+    "name": "any-id",
     "task": "path",
     "workflow": "any-id",
 }

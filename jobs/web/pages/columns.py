@@ -51,6 +51,7 @@ def offered(user: Any) -> list[Column]:
 def chosen(user: Any) -> list[Column]:
     """The columns that a user sees, in order."""
     keys = ChosenColumns.objects.filter(user=user.pk).values_list("columns", flat=True).first()
+    keys = keys if isinstance(keys, list) else None
     return [column for column in offered(user) if (column.usual if keys is None else column.key in keys)]
 
 

@@ -23,7 +23,7 @@ from jobs.core import priorities
 from jobs.core.access import is_operator
 from jobs.core.errors import Conflict
 from jobs.core.redaction import masked
-from jobs.core.states import State, shown_as
+from jobs.core.states import State, known, shown_as
 from jobs.foreign.task import task_named
 from jobs.models import Attempt, Job
 from jobs.web import words
@@ -129,7 +129,7 @@ def _live_context(request: HttpRequest, seen: Seen) -> dict[str, Any]:
 def _first_tab(job: Job) -> str:
     """Succeeded opens the result, failed its attempts, what runs its log."""
     return {State.SUCCESS: "result", State.STARTED: "log", State.PENDING: "parameters"}.get(
-        State(job.state), "attempts"
+        known(job.state), "attempts"
     )
 
 
@@ -211,7 +211,7 @@ def _timeline(job: Job, attempts: list[Attempt]) -> list[dict[str, Any]]:
     if started:
         steps.append({"label": "Started", "at": started, "span": (started - ready).total_seconds(), "word": "wait"})
     if job.finished_at:
-        word = {State.SUCCESS: "Finished", State.FAILURE: "Failed"}.get(State(job.state), "Cancelled")
+        word = {State.SUCCESS: "Finished", State.FAILURE: "Failed"}.get(known(job.state), "Cancelled")
         span = (job.finished_at - (started or ready)).total_seconds()
         steps.append({"label": word, "at": job.finished_at, "span": span, "word": "" if started else "wait"})
     elif started and job.state == State.STARTED:

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from jobs.browse.detail import Seen, waits_for
 from jobs.core import priorities
-from jobs.core.states import State
+from jobs.core.states import State, known
 from jobs.models import Job
 from jobs.web import words
 from jobs.web.pages.rows import Row
@@ -100,4 +100,4 @@ def page_title(seen: Seen) -> str:
     if job.state == State.STARTED and live and live.progress and live.progress.fraction is not None:
         return f"{int(100 * live.progress.fraction)}% {job.title}"
     word = {State.SUCCESS: "Done: ", State.FAILURE: "Failed: ", State.REVOKED: "Cancelled: "}
-    return word.get(State(job.state), "") + job.title
+    return word.get(known(job.state), "") + job.title

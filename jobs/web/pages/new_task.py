@@ -113,6 +113,6 @@ def _page(request: HttpRequest, task: ForeignTask, form: TaskForm, options: Opti
 
 
 urlpatterns = [
-    path("new/task/<path:name>/preview", preview, name="new-task-preview"),
-    path("new/task/<path:name>", fill_in, name="new-task"),
+    path("new/task/<any-id:name>/preview", preview, name="new-task-preview"),
+    path("new/task/<any-id:name>", fill_in, name="new-task"),
 ]

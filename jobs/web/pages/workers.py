@@ -114,6 +114,6 @@ def _sentence(error: Exception) -> str:
 
 urlpatterns = [
     path("workers", page, name="workers"),
-    path("workers/queues/<str:name>/<str:action>", on_queue, name="queue-act"),
-    path("workers/<str:name>/<str:action>", on_worker, name="worker-act"),
+    path("workers/queues/<any-id:name>/<str:action>", on_queue, name="queue-act"),
+    path("workers/<any-id:name>/<str:action>", on_worker, name="worker-act"),
 ]
