@@ -27,12 +27,20 @@ class _TellsRefusals:
     def read_response(self, *args: Any, **options: Any) -> Any:
         try:
             return super().read_response(*args, **options)  # type: ignore[misc]
-        except redis.ReadOnlyError as error:
+        except (redis.ReadOnlyError, redis.OutOfMemoryError) as error:
             raise redis.ConnectionError(str(error)) from error
         except redis.ResponseError as error:
             if any(word in str(error) for word in _REFUSALS):
                 raise redis.ConnectionError(str(error)) from error
             raise
+
+
+@cache
+def telling_refusals(connection_class: type) -> type:
+    """The class of connections, of which a refusal to write is an outage like any other."""
+    if issubclass(connection_class, _TellsRefusals):
+        return connection_class
+    return type(connection_class.__name__, (_TellsRefusals, connection_class), {})
 
 
 @cache
@@ -55,7 +63,7 @@ def redis_client() -> Any:
         health_check_interval=30,
         retry=Retry(NoBackoff(), 1),
     )
-    pool.connection_class = type("Connection", (_TellsRefusals, pool.connection_class), {})
+    pool.connection_class = telling_refusals(pool.connection_class)
     return redis.Redis.from_pool(pool)
 
 

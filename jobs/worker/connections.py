@@ -12,8 +12,18 @@ from typing import Any
 import redis
 from celery import bootsteps
 from celery.worker.consumer.tasks import Tasks
+from kombu.transport.redis import Channel
 
-from jobs.wire.connection import MOST_CONNECTIONS, WAIT_FOR_CONNECTION
+from jobs.wire.connection import MOST_CONNECTIONS, WAIT_FOR_CONNECTION, telling_refusals
+
+
+def outlive_refusals() -> None:
+    """A Redis that is full, or whose disk is, ends no worker: kombu hears of an outage, after which it connects again.
+
+    It knows the error of a full Redis as none of those, so that the whole worker would end, and stay ended.
+    """
+    Channel.connection_class = telling_refusals(Channel.connection_class)
+    Channel.connection_class_ssl = telling_refusals(Channel.connection_class_ssl)
 
 
 class ShareConnections(bootsteps.StartStopStep):

@@ -12,7 +12,7 @@ from jobs.core import heap
 from jobs.core.ids import stored_id
 from jobs.wire.publish import POLICY_HEADER, USER_HEADER
 from jobs.worker import backend, external, guard, interrupt, lease, logs
-from jobs.worker.connections import ShareConnections
+from jobs.worker.connections import ShareConnections, outlive_refusals
 from jobs.worker.execution import process, running
 from jobs.worker.loopguard import LoopGuard
 from jobs.worker.outbox import outbox
@@ -51,6 +51,7 @@ def _pass_on_owner(headers: dict[str, Any], **_: Any) -> None:
 
 
 def _add_steps(sender: str, instance: Any, **_: Any) -> None:
+    outlive_refusals()
     instance.app.steps["consumer"].update((ShareConnections, KeepUnacked, RenewVisibility, Steering, Wake))
 
 

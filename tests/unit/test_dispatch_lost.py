@@ -10,7 +10,7 @@ from django.db.models import F
 from jobs.core import priorities
 from jobs.keeper import dispatch
 from jobs.keeper.admit import Admission
-from jobs.keeper.rescue import LOST_AFTER
+from jobs.keeper.rescue import GONE_AFTER
 from jobs.keeper.stream import Reader
 from jobs.models import Job
 from jobs.submit import submit
@@ -65,7 +65,7 @@ def test_not_while_its_worker_is_heard(job):
 
 def test_once_its_worker_is_silent(job):
     taken("one")
-    heard("one", LOST_AFTER + 2)
+    heard("one", GONE_AFTER + 2)
     heard("another", 1)
     assert sent_again()
 

@@ -2,7 +2,8 @@
 
 import random
 
-from jobs.keeper.rescue import LOST_AFTER, MISSING_FOR, Watch
+from jobs.keeper.rescue import MISSING_FOR, Watch
+from jobs.wire.workers import GONE_AFTER
 
 RUNNING = [("job", 1)]
 
@@ -14,7 +15,7 @@ def judged(watch, processes, now, running=RUNNING):
 
 def test_nothing_is_judged_for_one_lease_after_the_start():
     watch = Watch()
-    for now in range(int(LOST_AFTER)):
+    for now in range(int(GONE_AFTER)):
         assert judged(watch, {}, float(now)) == []
 
 
@@ -26,11 +27,11 @@ def test_a_silent_worker_is_lost_after_one_lease_and_a_beating_one_never():
         if judged(watch, alive, float(now)) and lost_at is None:
             lost_at = now
     assert lost_at is not None
-    assert LOST_AFTER <= lost_at - 39 <= LOST_AFTER + MISSING_FOR + 2
+    assert GONE_AFTER <= lost_at - 39 <= GONE_AFTER + MISSING_FOR + 2
 
 
 def test_found_within_thirty_seconds():
-    assert LOST_AFTER + MISSING_FOR + 2 * 2 < 30
+    assert GONE_AFTER + MISSING_FOR + 2 * 2 < 30
 
 
 def test_after_an_outage_of_redis_everybody_gets_a_whole_lease():
@@ -38,10 +39,10 @@ def test_after_an_outage_of_redis_everybody_gets_a_whole_lease():
     for now in range(30):
         judged(watch, {"a": (str(now), ["job"])}, float(now))
     watch.blind()
-    for now in range(100, 100 + int(LOST_AFTER)):
+    for now in range(100, 100 + int(GONE_AFTER)):
         assert judged(watch, {"a": ("29", ["job"])}, float(now)) == []
-    assert judged(watch, {"a": ("29", ["job"])}, 100 + LOST_AFTER + 1) == []  # missing, but not for long enough yet
-    assert judged(watch, {"a": ("29", ["job"])}, 100 + LOST_AFTER + MISSING_FOR + 2) == RUNNING
+    assert judged(watch, {"a": ("29", ["job"])}, 100 + GONE_AFTER + 1) == []  # missing, but not for long enough yet
+    assert judged(watch, {"a": ("29", ["job"])}, 100 + GONE_AFTER + MISSING_FOR + 2) == RUNNING
 
 
 def test_a_claim_younger_than_the_beat_that_names_it_is_not_lost():
@@ -80,4 +81,4 @@ def test_simulated_histories_never_lose_a_held_job_and_always_find_a_dead_one():
                 found_at = now
         assert found_at is not None, seed
         assert found_at > dies_at, seed
-        assert found_at - max(dies_at, seen_from) >= LOST_AFTER - 3.0, seed
+        assert found_at - max(dies_at, seen_from) >= GONE_AFTER - 3.0, seed
