@@ -31,6 +31,7 @@ class Site:
         self.redis = start_redis(folder / "redis", self.redis_port, "--appendonly", "yes")
         self.environment = {
             **os.environ,
+            "CONNECTIONS_PER_ADDRESS": "5000",  # a thousand pages are open on this machine alone
             "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
             "PYTHONPATH": str(ROOT),
             "VAR_DIR": str(folder),

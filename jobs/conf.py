@@ -55,6 +55,7 @@ DEFAULTS: dict[str, Any] = {
     "EMAIL_IS_CAUGHT": False,
     "ALLOWED_SENDERS": list,
     "ALLOW_PRIVATE_URLS": False,
+    "CONNECTIONS_PER_ADDRESS": 1000,
     "WEB_PROCESSES": lambda: min(2, os.cpu_count() or 1),
     "IO_POOL": "eventlet",
     "IO_CONCURRENCY": 200,

@@ -290,6 +290,8 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 # --- Jobsite ----------------------------------------------------------------------------------------
 
+#: Connections that one address may hold in each web process; a trusted proxy's may be as many as there is room for.
+CONNECTIONS_PER_ADDRESS: int = env("CONNECTIONS_PER_ADDRESS", 1000, between(8, 1_000_000), "a whole number from 8")
 WEB_PROCESSES: int = env("WEB_PROCESSES", min(2, os.cpu_count() or 1), between(1, 64), "a whole number from 1 to 64")
 IO_POOL: str = env("IO_POOL", "eventlet", one_of("eventlet", "gevent", "threads"), "eventlet, gevent or threads")
 IO_CONCURRENCY: int = env("IO_CONCURRENCY", 200, between(1, 10_000), "a whole number from 1 to 10000")

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from jobs.supervisor import disk, prepare, redis, undertaker
+from jobs.supervisor import disk, openfiles, prepare, redis, undertaker
 from jobs.supervisor.child import Program
 from jobs.supervisor.files import AlreadyRunning, lock
 from jobs.supervisor.output import Output
@@ -82,6 +82,7 @@ class Site:
             self._bury(self.var_dir / "up.json")
             self._check_port()
             self._check_disk(0.0)
+            openfiles.raise_limit()
             supervisor = self._supervisor()
             handlers = self._listen(supervisor)
             try:

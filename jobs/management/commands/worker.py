@@ -36,8 +36,10 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, pool: str, concurrency: int | None, processes: int | None, **options: Any
     ) -> None:  # fmt: skip
+        from jobs.supervisor import openfiles
         from jobs.supervisor.worker import claim_node, worker_argv
 
+        openfiles.raise_limit()
         if pool == "cpu" and processes:
             raise CommandError("--processes is for the io worker; the cpu worker has --concurrency processes")
         if pool == "io" and settings.IO_POOL == "gevent" and not importlib.util.find_spec("gevent"):
