@@ -10,6 +10,8 @@ from typing import Any
 
 from django.conf import settings
 
+from jobs.core import private
+
 #: The site's own pages beside the app (login, errors) and its static files, for TEMPLATES and STATICFILES_DIRS.
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 STATIC = Path(__file__).resolve().parent.parent / "static"
@@ -31,7 +33,10 @@ def _asgi() -> str:
 
 def _storages() -> dict[str, Any]:
     """The project's own, and one for the files of jobs, whose addresses nobody may guess."""
-    place = {"location": str(Path(settings.VAR_DIR) / "files"), "base_url": None}
+    place = {
+        "location": str(Path(settings.VAR_DIR) / "files"), "base_url": None,
+        "file_permissions_mode": private.FILE, "directory_permissions_mode": private.FOLDER,
+    }  # fmt: skip
     return {
         "jobs": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": place},
         **settings.STORAGES,
@@ -73,6 +78,6 @@ def fill_in() -> None:
     for name, default in DEFAULTS.items():
         if not hasattr(settings, name):
             setattr(settings, name, default() if callable(default) else default)
-    Path(settings.VAR_DIR).mkdir(parents=True, exist_ok=True)
+    private.make_folder(Path(settings.VAR_DIR))
     if "jobs" not in settings.STORAGES:
         settings.STORAGES = _storages()

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import logging
 import signal
 import threading
 import time
@@ -10,20 +11,36 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.urls import get_resolver
+from django.views import defaults
 from redis.asyncio import Redis
 
 from jobs.core import heap
-from jobs.web.api.problem import Problem
+from jobs.core.outage import outage_of
+from jobs.web.api.problem import Problem, problem_of
 from jobs.web.live import sse
 from jobs.web.live.access import NOT_SIGNED_IN, Access, Who, access, listen
 from jobs.web.live.bridge import UNKNOWN_LIMIT, Bridge
 from jobs.web.live.health import Health
-from jobs.web.live.http import Receive, Scope, Send, is_local, is_our_host, refuse, respond
+from jobs.web.live.http import (
+    Message,
+    Receive,
+    Scope,
+    Send,
+    is_for_us,
+    is_local,
+    refuse,
+    refuse_on_page,
+    respond,
+)
 from jobs.web.live.metrics import CONTENT_TYPE, Metrics
 from jobs.web.live.poll import Polls
 from jobs.web.live.stream import Hub
 from jobs.web.live.submissions import Submissions
+from jobs.web.outages import WRONG_HOST, answer_of, is_api, wrong_host
+
+logger = logging.getLogger("jobsite.web")
 
 _JOBS = b"/api/v1/jobs/"
 _SUBMIT = b"/api/v1/jobs"
@@ -106,9 +123,32 @@ class Edge:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         route, answer = self._route(scope)
-        status = await answer(scope, receive, send)
+        begun = False
+
+        async def told(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            status = await answer(scope, receive, told)
+        except Exception as error:
+            status = await self._fail(scope, send, error, begun=begun)
         held = route == "events" or (route == "job" and b"wait=" in scope["query_string"])
         self.metrics.count(route, status, None if held else time.perf_counter() - started)
+
+    async def _fail(self, scope: Scope, send: Send, error: Exception, *, begun: bool) -> int:
+        """Answer what no part of the edge foresaw, by what is the matter; one that has begun can only break off."""
+        if begun:
+            if outage_of(error) is None:
+                raise error
+            logger.warning("An answer broke off: %s", error)
+            return 503
+        problem = problem_of(error)
+        if is_api(scope["path"]) or scope["path"] == "/metrics":
+            return await refuse(send, problem)
+        outage = outage_of(error)
+        return await refuse_on_page(send, answer_of(outage) if outage else defaults.server_error(HttpRequest()))
 
     def _route(self, scope: Scope) -> tuple[str, Callable[..., Any]]:
         # The raw path: a foreign job's id may hold a slash, as %2F.
@@ -127,7 +167,7 @@ class Edge:
 
     async def _submit(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
-        if not is_our_host(headers.get(b"host", b"")):
+        if not is_for_us(headers):
             return await refuse(send, _WRONG_HOST)
         if self.submissions.takes(headers):
             return await self.submissions.serve(scope, receive, send)
@@ -135,19 +175,26 @@ class Edge:
 
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> int:
         """A body may have 2 GB: nobody unknown gets it taken in before hearing so."""
-        if await self.access.who(dict(scope["headers"])) is None:
+        headers = dict(scope["headers"])
+        if not is_for_us(headers):
+            return await refuse(send, _WRONG_HOST)
+        if await self.access.who(headers) is None:
             return await refuse(send, NOT_SIGNED_IN)
         return await self.django(scope, receive, send)
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Nobody unknown gets more taken in than a form to log in with. Who asks is asked only where that matters."""
         headers = dict(scope["headers"])
+        if not is_for_us(headers) and b"host" in headers:
+            if is_api(scope["path"]):
+                return await refuse(send, _WRONG_HOST)
+            return await refuse_on_page(send, wrong_host(headers[b"host"].decode("latin-1")))
         is_known = not _may_be_long(headers) or await self.access.who(headers) is not None
         return await self.django(scope, receive, send, is_known)
 
     async def _job(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
-        if not is_our_host(headers.get(b"host", b"")):
+        if not is_for_us(headers):
             return await refuse(send, _WRONG_HOST)
         path = scope.get("raw_path") or scope["path"].encode()
         # No id has a NUL, and PostgreSQL takes none in a question.
@@ -156,7 +203,7 @@ class Edge:
 
     async def _events(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
-        if not is_our_host(headers.get(b"host", b"")):
+        if not is_for_us(headers):
             return await refuse(send, _WRONG_HOST)
         with self.metrics.streams.track_inprogress():
             return await sse.serve(scope, headers, receive, send, self.hub, self.access)
@@ -166,9 +213,16 @@ class Edge:
 
     async def _readyz(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
-        details = is_local(scope, headers) or await self._is_operator(headers)
+        details = is_local(scope, headers)
+        try:
+            details = details or await self._is_operator(headers)
+        except Exception as error:
+            if outage_of(error) is None:
+                raise
+            # Who asks cannot be known; that all is not well, they hear all the same.
         status, body = await self.health.body(details=details)
-        return await respond(send, status, body, _UNCACHED)
+        retry = [(b"retry-after", b"5")] if status == 503 else []
+        return await respond(send, status, body, [*_UNCACHED, *retry])
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
@@ -189,7 +243,7 @@ class Edge:
 
 
 _UNCACHED = [(b"cache-control", b"no-store")]
-_WRONG_HOST = Problem(400, "This host name is not one of ours; ALLOWED_HOSTS lists them.")
+_WRONG_HOST = Problem(400, f"{WRONG_HOST}.")
 _OPERATORS_ONLY = Problem(
     401,
     "Send the token of an operator: Authorization: Bearer TOKEN.",

@@ -10,6 +10,7 @@ import uvicorn
 from django.conf import settings
 from uvicorn.supervisors import Multiprocess
 
+from jobs.core import private
 from jobs.supervisor import openfiles
 from jobs.web.live.connections import BoundedProtocol
 
@@ -54,5 +55,5 @@ def _share_counts() -> None:
     """Where the processes put what they count, for whichever answers /metrics; named before prometheus_client loads."""
     folder = Path(settings.VAR_DIR) / "metrics"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    private.make_folder(folder)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
