@@ -5,6 +5,7 @@ docs/embedding.md is for people; jobsite/settings.py defines all of them from th
 """
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -79,5 +80,16 @@ def fill_in() -> None:
         if not hasattr(settings, name):
             setattr(settings, name, default() if callable(default) else default)
     private.make_folder(Path(settings.VAR_DIR))
+    _have_room_for_temporary_files(Path(settings.VAR_DIR) / "tmp")
     if "jobs" not in settings.STORAGES:
         settings.STORAGES = _storages()
+
+
+def _have_room_for_temporary_files(folder: Path) -> None:
+    """Where no usual place takes them, as on a read-only root without a /tmp, they go into VAR_DIR: also those of the
+    processes that this one starts."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        private.make_folder(folder)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)

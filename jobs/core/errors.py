@@ -38,5 +38,9 @@ class Cancelled(BaseException):
     """Raised inside a kind's `run` once its job has been cancelled; not an Exception, so that no kind swallows it."""
 
 
+class NoRoom(Exception):
+    """What a job makes could not be kept, because the place for it is full or read-only; worth another try later."""
+
+
 class PermanentError(Exception):
     """A failure that a further attempt would only repeat. The text is shown to the submitter as it is."""

@@ -58,12 +58,14 @@ def outage_of(error: BaseException) -> Outage | None:
 def unwritable(error: BaseException) -> str:
     """How storage stands, such as "is full", where that is what the error tells of, else "".
 
-    Libraries in other languages hand on the system's words alone.
+    Libraries in other languages hand on the system's words alone; an OSError without the number tells what another
+    machine said, such as a mail server.
     """
     for one in _chain(error):
-        if isinstance(one, OSError) and (how := _UNWRITABLE.get(one.errno or 0)):
-            return how
-        if found := next((how for said, how in _SYSTEM_SAYS.items() if said in str(one)), ""):
+        if isinstance(one, OSError):
+            if how := _UNWRITABLE.get(one.errno or 0):
+                return how
+        elif found := next((how for said, how in _SYSTEM_SAYS.items() if said in str(one)), ""):
             return found
     return ""
 

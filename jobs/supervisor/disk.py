@@ -1,5 +1,6 @@
 """The places that jobs need room in: VAR_DIR, where Redis and SQLite lie, and where files are stored."""
 
+import os
 import shutil
 import tempfile
 from contextlib import suppress
@@ -27,7 +28,7 @@ def places() -> dict[str, Path]:
 
 def trouble(name: str, folder: Path) -> str:
     """Why jobs cannot keep anything in the folder, "" where they can. Writes there: quotas show in no other way."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    existing = _existing(folder)
     try:
         with tempfile.TemporaryFile(dir=existing, prefix=".jobsite-") as file:
             file.write(bytes(4096))
@@ -41,13 +42,13 @@ def trouble(name: str, folder: Path) -> str:
 
 
 def free(folder: Path) -> str:
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    return size_in_words(shutil.disk_usage(existing).free)
+    """How much room there is, in words."""
+    return size_in_words(shutil.disk_usage(_existing(folder)).free)
 
 
 def warning(folder: Path, name: str = "VAR_DIR") -> str:
     """What is wrong with the free space in `folder`; "" where there is enough."""
-    usage = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists()))
+    usage = shutil.disk_usage(_existing(folder))
     share = usage.free / usage.total if usage.total else 0.0
     if usage.free >= LEAST_FREE and share >= LEAST_SHARE:
         return ""
@@ -55,3 +56,8 @@ def warning(folder: Path, name: str = "VAR_DIR") -> str:
         f"the disk of {folder} is nearly full: {usage.free / 1024**3:.1f} GB free ({share:.0%}). "
         f"Jobs stop when it is full: make room, or set {name} to a folder on another disk"
     )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the one in which it will be made."""
+    return next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110 (says no where it may not look)

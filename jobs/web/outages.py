@@ -12,6 +12,8 @@ from django.views import defaults
 from jobs.core.outage import Outage, outage_of
 from jobs.web.api.problem import Problem, problem_of
 
+OUT_OF_ORDER = "This is out of order at the moment"
+_HEADINGS = {413: "This is too large", 507: "There is no room to store this"}
 WRONG_HOST = "This host name is not in ALLOWED_HOSTS"
 
 
@@ -28,9 +30,20 @@ def wrong_host(name: str) -> HttpResponse:
     return page(WRONG_HOST, text, 400)
 
 
+def refusal(path: str, problem: Problem) -> HttpResponse:
+    """The problem as whoever asked for the path reads it: a page for people, JSON for programs."""
+    if is_api(path) or path == "/metrics":
+        return problem.response()
+    if problem.status == 500:
+        return defaults.server_error(HttpRequest())
+    response = page(_HEADINGS.get(problem.status, OUT_OF_ORDER), problem.detail, problem.status)
+    for name, value in problem.headers.items():
+        response.headers[name] = value
+    return response
+
+
 def answer_of(outage: Outage) -> HttpResponse:
-    heading = "There is no room to store this" if outage.status == 507 else "This is out of order at the moment"
-    response = page(heading, outage.text, outage.status)
+    response = page(_HEADINGS.get(outage.status, OUT_OF_ORDER), outage.text, outage.status)
     response.headers["Retry-After"] = str(outage.retry_after)
     return response
 

@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from django.conf import settings
+
 from jobs.core.errors import PermanentError
 from jobs.core.fields import GB, MB
 from jobs.kinds._email.mailing import Unreadable
@@ -24,7 +26,7 @@ def as_csv(content: bytes) -> bytes:
 
 
 def _read(content: bytes) -> bytes:
-    with NamedTemporaryFile(suffix=".xlsx") as file:
+    with NamedTemporaryFile(suffix=".xlsx", dir=settings.FILE_UPLOAD_TEMP_DIR) as file:
         file.write(content)
         file.flush()
         try:

@@ -11,9 +11,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
-from django.http import HttpRequest
 from django.urls import get_resolver
-from django.views import defaults
 from redis.asyncio import Redis
 
 from jobs.core import heap
@@ -31,14 +29,15 @@ from jobs.web.live.http import (
     is_for_us,
     is_local,
     refuse,
-    refuse_on_page,
+    refuse_unseen,
     respond,
 )
 from jobs.web.live.metrics import CONTENT_TYPE, Metrics
 from jobs.web.live.poll import Polls
 from jobs.web.live.stream import Hub
 from jobs.web.live.submissions import Submissions
-from jobs.web.outages import WRONG_HOST, answer_of, is_api, wrong_host
+from jobs.web.live.upload_folder import UploadFolder
+from jobs.web.outages import WRONG_HOST, is_api, refusal, wrong_host
 
 logger = logging.getLogger("jobsite.web")
 
@@ -87,6 +86,7 @@ class Edge:
         self.metrics = Metrics(self.redis, self.health)
         self.django = Bridge(self._wsgi, self._threads)
         self.submissions = Submissions()
+        self._uploads = UploadFolder()
         self._end_held_at_signals()
         await self.hub.start()
         self._listener = asyncio.create_task(listen(_client(socket_timeout=None), self._access_changed))
@@ -111,6 +111,7 @@ class Edge:
         await asyncio.gather(self._listener, return_exceptions=True)
         await asyncio.to_thread(self.django.close)
         await asyncio.to_thread(self.submissions.close)
+        self._uploads.close()
         await self.redis.aclose()
         await self._tail.aclose()
 
@@ -144,11 +145,7 @@ class Edge:
                 raise error
             logger.warning("An answer broke off: %s", error)
             return 503
-        problem = problem_of(error)
-        if is_api(scope["path"]) or scope["path"] == "/metrics":
-            return await refuse(send, problem)
-        outage = outage_of(error)
-        return await refuse_on_page(send, answer_of(outage) if outage else defaults.server_error(HttpRequest()))
+        return await refuse_unseen(send, refusal(scope["path"], problem_of(error)))
 
     def _route(self, scope: Scope) -> tuple[str, Callable[..., Any]]:
         # The raw path: a foreign job's id may hold a slash, as %2F.
@@ -188,7 +185,7 @@ class Edge:
         if not is_for_us(headers) and b"host" in headers:
             if is_api(scope["path"]):
                 return await refuse(send, _WRONG_HOST)
-            return await refuse_on_page(send, wrong_host(headers[b"host"].decode("latin-1")))
+            return await refuse_unseen(send, wrong_host(headers[b"host"].decode("latin-1")))
         is_known = not _may_be_long(headers) or await self.access.who(headers) is not None
         return await self.django(scope, receive, send, is_known)
 

@@ -53,8 +53,8 @@ async def respond_with(send: Send, response: HttpResponse) -> int:
     return await respond(send, response.status_code, response.content, headers.items(), kind)
 
 
-async def refuse_on_page(send: Send, response: HttpResponse, *, close: bool = False) -> int:
-    """Send a page that Django's middleware has not seen, with the headers that it would add; returns its status."""
+async def refuse_unseen(send: Send, response: HttpResponse, *, close: bool = False) -> int:
+    """Send an answer that Django's middleware has not seen, with the header that it would add; returns its status."""
     response.headers.setdefault("Content-Security-Policy", POLICY)
     if close:
         response.headers["Connection"] = "close"
