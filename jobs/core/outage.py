@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
+from jobs.core.errors import Busy
+
 NOT_MIGRATED = "The database is not up to date. Run: manage.py prepare"
 DATABASE_AWAY = "The database does not answer. What was accepted is safe; try again in a moment."
 DATABASE_BUSY = "The database is busy. Try again in a moment."
@@ -41,6 +43,8 @@ class Outage:
 
 def outage_of(error: BaseException) -> Outage | None:
     """What is out of order, None where the error tells of nothing of the kind."""
+    if isinstance(error, Busy):
+        return Outage(503, str(error), 5)
     for one in _chain(error):
         if isinstance(one, DatabaseError | InterfaceError):
             return _of_database(one)

@@ -89,7 +89,7 @@ def test_a_job_that_finds_no_room_says_so_and_succeeds_once_there_is_some(stack,
     waiting = wait_for(lambda: (found := api.get(f"jobs/{job}").json())["state"] == "RETRY" and found, 60, "a retry")
     assert waiting["error"]["type"] == "NoRoom"
     assert waiting["error"]["message"].startswith("The server's storage is full: what this job makes cannot be kept")
-    page = log_in(stack.url, "admin", PASSWORD).get(f"/jobs/{job}").text
+    page = log_in(stack.url, "admin", PASSWORD).get(f"/jobs/{job}", follow_redirects=True).text
     assert "The server&#x27;s storage is full" in page
     left = [path for path in (places["files"] / "outputs").rglob("*") if path.is_file()]
     assert not [path for path in left if path.stat().st_size == 0]
