@@ -63,6 +63,8 @@ def test_an_upload_that_finds_no_room_is_told_and_leaves_nothing(stack, places, 
             kept = browser.post("/new/unpack/upload", data=sent, files=chosen)
             assert kept.status_code == 507
             assert before == sorted(path for path in places["files"].rglob("*") if path.is_file())
+            arrived = [path for path in places["tmp"].rglob("*") if path.is_file() and path.name != ".lock"]
+            assert [path for path in arrived if path != ballast] == []
         finally:
             ballast.unlink()
     small = {"archive": ("a.zip", a_zip(2), "application/zip")}
@@ -86,7 +88,12 @@ def test_a_full_storage_is_told_by_readiness_and_the_overview(stack, places):
 def test_a_job_that_finds_no_room_says_so_and_succeeds_once_there_is_some(stack, places, api):
     ballast = fill(places["files"])
     job = api.post("jobs", json={"kind": "report", "params": {"source": "jobs"}}).json()["id"]
-    waiting = wait_for(lambda: (found := api.get(f"jobs/{job}").json())["state"] == "RETRY" and found, 60, "a retry")
+
+    def retried():
+        found = api.get(f"jobs/{job}").json()
+        return found["state"] == "RETRY" and found["error"] and found
+
+    waiting = wait_for(retried, 60, "a retry")
     assert waiting["error"]["type"] == "NoRoom"
     assert waiting["error"]["message"].startswith("The server's storage is full: what this job makes cannot be kept")
     page = log_in(stack.url, "admin", PASSWORD).get(f"/jobs/{job}", follow_redirects=True).text
