@@ -13,7 +13,7 @@ from jobs.core.kind import Kind
 from jobs.core.outage import unwritable
 from jobs.core.redaction import decrypt
 from jobs.core.registry import all_kinds, task_name
-from jobs.core.retry import UNTIL_ROOM, Retry
+from jobs.core.retry import NO_RETRY, UNTIL_ROOM, Retry
 from jobs.core.states import State
 from jobs.wire import celery_result
 from jobs.worker import report
@@ -89,14 +89,15 @@ def _body(kind: type[Kind]) -> Any:
 def _policy(kind: type[Kind], error: Exception) -> tuple[Retry, Exception]:
     """Whether and when the error is followed by another attempt, and how it is told.
 
-    Where the result could not be kept, a kind that may run twice waits until there is room for it.
+    Where the result could not be kept, a kind that may run twice waits until there is room for it; of another one
+    nobody knows what its work has done already.
     """
-    how = unwritable(error) if kind.idempotent else ""
-    if not how:
+    how = unwritable(error)
+    if not how or (not kind.idempotent and isinstance(error, kind.retry.on)):
         return kind.retry, error
     told = NoRoom(f"The server's storage {how}: what this job makes cannot be kept ({error}).")
     told.__cause__ = error
-    return UNTIL_ROOM, told
+    return UNTIL_ROOM if kind.idempotent else NO_RETRY, told
 
 
 def _clear(params: dict[str, Any]) -> dict[str, Any]:

@@ -141,9 +141,25 @@ def test_a_client_that_takes_nothing_of_its_answer_is_given_up(monkeypatch):
 
     with serving(long) as served, talk(served.port, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") as connection:
         assert connection.recv(1000)
-        [held] = connections._held.values()
+        held = list(connections._held.values())[-1]
         until(lambda: not held.all)
         assert len(rest_of(connection)) < 50_000_000
+
+
+def test_an_answer_that_is_still_being_taken_is_not_cut_off_for_a_new_connection(settings):
+    settings.CONNECTIONS_PER_ADDRESS = 8
+
+    def long(environ, start_response):
+        start_response("200 OK", [("Content-Length", str(20_000_000))])
+        return [b"x" * 20_000_000]
+
+    ask = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    with serving(long) as served, ExitStack() as held:
+        downloads = [held.enter_context(talk(served.port, ask)) for _ in range(8)]
+        begun = [download.recv(1) for download in downloads]
+        assert begun == [b"H"] * 8
+        assert rest_of(held.enter_context(talk(served.port))).startswith(b"HTTP/1.1 503")
+        assert all(len(rest_of(download)) > 20_000_000 for download in downloads)
 
 
 def test_one_address_holds_no_more_than_its_share_unless_it_is_a_trusted_proxy(settings):
@@ -151,7 +167,7 @@ def test_one_address_holds_no_more_than_its_share_unless_it_is_a_trusted_proxy(s
     busy = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\n1"
     with serving(answering) as served, ExitStack() as held:
         uploads = [held.enter_context(talk(served.port, busy)) for _ in range(8)]
-        [all_held] = connections._held.values()
+        all_held = list(connections._held.values())[-1]
         until(lambda: len(all_held.all) == 8)
         refused = rest_of(held.enter_context(talk(served.port)))
         assert refused.startswith(b"HTTP/1.1 503 Service Unavailable\r\n") and b"retry-after: 5" in refused

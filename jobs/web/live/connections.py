@@ -173,7 +173,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def may_give_way(self, now: float) -> bool:
         """An open connection without a request may end at any time; a body that comes slowly not at once."""
-        if self.transport.is_closing() or not self._waits_for_client():
+        if self.transport.is_closing() or not self._waits_for_client() or self.transport.get_write_buffer_size():
             return False
         return not self._in_body or now - self._heard > MAY_GIVE_WAY
 
