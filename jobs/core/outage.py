@@ -54,7 +54,7 @@ def outage_of(error: BaseException) -> Outage | None:
             return Outage(503, "The server has too many files open. Try again in a moment.", 5)
         if isinstance(one, ConnectionError):
             return Outage(503, "Redis, or what else this needs, does not answer. Try again in a moment.", 2)
-        if isinstance(one, ValueError) and str(one).startswith("Missing staticfiles manifest entry"):
+        if _is_of_static_files(one):
             return Outage(503, f"{STATIC_MISSING}.", 30)
     return None
 
@@ -72,6 +72,13 @@ def unwritable(error: BaseException) -> str:
         elif found := next((how for said, how in _SYSTEM_SAYS.items() if said in str(one)), ""):
             return found
     return ""
+
+
+def _is_of_static_files(error: BaseException) -> bool:
+    """Whether a page's style or script is not to be had, or the list of them cannot be read."""
+    if isinstance(error, OSError):
+        return str(error.filename).endswith("staticfiles.json")
+    return isinstance(error, ValueError) and str(error).startswith("Missing staticfiles manifest entry")
 
 
 def _of_database(error: BaseException) -> Outage | None:

@@ -165,7 +165,7 @@ class Health:
     async def _static(self) -> str:
         try:
             staticfiles_storage.url(A_STATIC_FILE)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             raise Finding(f"{STATIC_MISSING}.") from error
         return "There."
 
