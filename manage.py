@@ -8,14 +8,18 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
     from django.core.management import execute_from_command_line
-    from django.db import OperationalError
+    from django.db import DatabaseError, InterfaceError
 
     try:
         execute_from_command_line(sys.argv)
-    except OperationalError as error:
-        if "--traceback" in sys.argv:
+    except (DatabaseError, InterfaceError) as error:
+        from jobs.core.outage import DATABASE_AWAY, outage_of
+
+        outage = outage_of(error)
+        if outage is None or "--traceback" in sys.argv:
             raise
-        sys.exit(f"The database cannot be used: {' '.join(str(error).split())}")
+        told = "The database cannot be used" if outage.text == DATABASE_AWAY else outage.text
+        sys.exit(f"{told}: {' '.join(str(error).split())}")
 
 
 if __name__ == "__main__":

@@ -27,15 +27,18 @@ class Site:
 
     def __init__(self, folder: Path, *, postgres: bool = False):
         self.folder, self.port, self.redis_port = folder, free_port(), free_port()
+        # Beside it: run by root, PostgreSQL is another user's process, and VAR_DIR is closed to others.
+        self.postgres = folder.with_name(f"{folder.name}-postgres")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.redis = start_redis(folder / "redis", self.redis_port, "--appendonly", "yes")
         self.environment = {
             **os.environ,
+            "CONNECTIONS_PER_ADDRESS": "5000",  # a thousand pages are open on this machine alone
             "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
             "PYTHONPATH": str(ROOT),
             "VAR_DIR": str(folder),
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
-            "DATABASE_URL": start_postgres(folder / "postgres") if postgres else "",
+            "DATABASE_URL": start_postgres(self.postgres) if postgres else "",
             "PORT": str(self.port), "HOST": "", "BASE_URL": "", "DEBUG": "", "EMAIL_URL": "",
         }  # fmt: skip
 
@@ -87,7 +90,7 @@ class Site:
         self.redis.terminate()
         self.redis.wait(30)
         if self.environment["DATABASE_URL"]:
-            stop_postgres(self.folder / "postgres")
+            stop_postgres(self.postgres)
 
 
 @contextmanager

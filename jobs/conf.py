@@ -5,10 +5,13 @@ docs/embedding.md is for people; jobsite/settings.py defines all of them from th
 """
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+
+from jobs.core import private
 
 #: The site's own pages beside the app (login, errors) and its static files, for TEMPLATES and STATICFILES_DIRS.
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
@@ -31,7 +34,10 @@ def _asgi() -> str:
 
 def _storages() -> dict[str, Any]:
     """The project's own, and one for the files of jobs, whose addresses nobody may guess."""
-    place = {"location": str(Path(settings.VAR_DIR) / "files"), "base_url": None}
+    place = {
+        "location": str(Path(settings.VAR_DIR) / "files"), "base_url": None,
+        "file_permissions_mode": private.FILE, "directory_permissions_mode": private.FOLDER,
+    }  # fmt: skip
     return {
         "jobs": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": place},
         **settings.STORAGES,
@@ -55,6 +61,7 @@ DEFAULTS: dict[str, Any] = {
     "EMAIL_IS_CAUGHT": False,
     "ALLOWED_SENDERS": list,
     "ALLOW_PRIVATE_URLS": False,
+    "CONNECTIONS_PER_ADDRESS": 1000,
     "WEB_PROCESSES": lambda: min(2, os.cpu_count() or 1),
     "IO_POOL": "eventlet",
     "IO_CONCURRENCY": 200,
@@ -72,6 +79,17 @@ def fill_in() -> None:
     for name, default in DEFAULTS.items():
         if not hasattr(settings, name):
             setattr(settings, name, default() if callable(default) else default)
-    Path(settings.VAR_DIR).mkdir(parents=True, exist_ok=True)
+    private.make_folder(Path(settings.VAR_DIR))
+    _have_room_for_temporary_files(Path(settings.VAR_DIR) / "tmp")
     if "jobs" not in settings.STORAGES:
         settings.STORAGES = _storages()
+
+
+def _have_room_for_temporary_files(folder: Path) -> None:
+    """Where no usual place takes them, as on a read-only root without a /tmp, they go into VAR_DIR: also those of the
+    processes that this one starts."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        private.make_folder(folder)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from jobs.core import private
 from jobsite.environment import (
     between,
     boolean,
@@ -50,9 +51,12 @@ def kept_in_var(name: str, make: Callable[[], str]) -> str:
 
 # --- where things are -------------------------------------------------------------------------------
 
+# What any process of the site makes, SQLite's and Redis' files among it, is for the user alone who runs it.
+os.umask(private.OTHERS)
 VAR_DIR: Path = env("VAR_DIR", BASE_DIR / "var", lambda raw: Path(raw).resolve(), "a folder's path")
 try:
-    (VAR_DIR / "tmp").mkdir(parents=True, exist_ok=True)
+    private.make_folder(VAR_DIR)
+    private.make_folder(VAR_DIR / "tmp")
     if not os.access(VAR_DIR, os.R_OK | os.W_OK | os.X_OK):
         raise PermissionError("this process may not write in it")
 except OSError as error:
@@ -101,6 +105,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "jobs.web.outages.Outages",
 ]
 ROOT_URLCONF = "jobsite.urls"
 WSGI_APPLICATION = "jobsite.wsgi.application"
@@ -167,6 +172,8 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 500
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "tmp"
+# Django sets the modes of stored files itself, whatever the umask.
+FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = private.FILE, private.FOLDER
 
 # --- SQL --------------------------------------------------------------------------------------------
 
@@ -290,6 +297,8 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 # --- Jobsite ----------------------------------------------------------------------------------------
 
+#: Connections that one address may hold in each web process; a trusted proxy's may be as many as there is room for.
+CONNECTIONS_PER_ADDRESS: int = env("CONNECTIONS_PER_ADDRESS", 1000, between(8, 1_000_000), "a whole number from 8")
 WEB_PROCESSES: int = env("WEB_PROCESSES", min(2, os.cpu_count() or 1), between(1, 64), "a whole number from 1 to 64")
 IO_POOL: str = env("IO_POOL", "eventlet", one_of("eventlet", "gevent", "threads"), "eventlet, gevent or threads")
 IO_CONCURRENCY: int = env("IO_CONCURRENCY", 200, between(1, 10_000), "a whole number from 1 to 10000")

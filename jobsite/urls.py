@@ -5,3 +5,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("jobs.web.urls")),
 ]
+
+handler400 = "jobs.web.outages.bad_request"
+handler500 = "jobs.web.outages.server_error"

@@ -14,6 +14,8 @@ from pathlib import Path
 from tests.services import free_port, start_postgres, start_redis
 
 VAR = Path(tempfile.mkdtemp(prefix="jobsite-test-"))
+#: Beside it: run by root, PostgreSQL is another user's process, and VAR_DIR is closed to others.
+POSTGRES = VAR.with_name(f"{VAR.name}-postgres")
 
 
 def _start() -> None:
@@ -28,6 +30,7 @@ def _start() -> None:
         server.send_signal(signal.SIGTERM)
         server.wait(10)
         shutil.rmtree(VAR, ignore_errors=True)
+        shutil.rmtree(POSTGRES, ignore_errors=True)
 
     atexit.register(stop)
     for name in ("DATABASE_URL", "EMAIL_URL", "BASE_URL", "DEBUG"):
@@ -35,7 +38,7 @@ def _start() -> None:
     os.environ["VAR_DIR"] = str(VAR)
     os.environ["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
     if os.environ.get("TEST_DATABASE") == "postgres":
-        os.environ["DATABASE_URL"] = start_postgres(VAR / "postgres")
+        os.environ["DATABASE_URL"] = start_postgres(POSTGRES)
     if any("tests/system" in word for word in sys.argv):
         os.environ["DJANGO_SETTINGS_MODULE"] = "tests.system.settings"
 

@@ -38,5 +38,13 @@ class Cancelled(BaseException):
     """Raised inside a kind's `run` once its job has been cancelled; not an Exception, so that no kind swallows it."""
 
 
+class Busy(Exception):
+    """The server does as much of that at a time as it can; worth another try. The text is shown as it is."""
+
+
+class NoRoom(Exception):
+    """What a job makes could not be kept, because the place for it is full or read-only; worth another try later."""
+
+
 class PermanentError(Exception):
     """A failure that a further attempt would only repeat. The text is shown to the submitter as it is."""

@@ -4,6 +4,8 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from jobs.core.errors import NoRoom
+
 
 @dataclass(frozen=True)
 class Exponential:
@@ -56,6 +58,8 @@ class Retry:
 
 
 NO_RETRY = Retry()
+#: Of a job that could not keep what it makes, whatever its kind's own policy: for over an hour somebody may make room.
+UNTIL_ROOM = Retry(on=(NoRoom,), attempts=20, backoff=Exponential(base=5, cap=300))
 
 
 def attempts_of_task(task: Any, retries: int) -> int:

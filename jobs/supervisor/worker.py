@@ -6,6 +6,7 @@ import socket
 import sys
 from pathlib import Path
 
+from jobs.core import private
 from jobs.core.kind import POOLS
 
 
@@ -38,7 +39,7 @@ def claim_node(pool: str, var_dir: Path) -> str:
     if pool not in POOLS:
         raise ValueError(f"pool {pool!r} must be one of {', '.join(POOLS)}")
     folder = var_dir / "nodes"
-    folder.mkdir(parents=True, exist_ok=True)
+    private.make_folder(folder)
     number = 1
     while True:
         node = pool if number == 1 else f"{pool}{number}"

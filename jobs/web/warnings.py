@@ -14,6 +14,7 @@ from jobs.core.states import State
 from jobs.fleet.pause import Pause, paused_queues
 from jobs.models import Job, Schedule
 from jobs.schedules.plan import ON_TIME
+from jobs.supervisor import disk
 from jobs.web import words
 from jobs.web.nav import page_url
 from jobs.wire import workers
@@ -71,8 +72,21 @@ def all_warnings(now: datetime | None = None) -> list[Alert]:
             "retrying", "Work is on hold: Redis does not answer.", "New jobs are kept and start by themselves.",
             url="/readyz", action="What answers",
         )  # fmt: skip
-        return [hold, *_overdue(now), *_failures(now)]
-    return [*_paused(paused, now), *_unserved(served | set(paused), now), *_overdue(now), *_failures(now)]
+        return [*_full(), hold, *_overdue(now), *_failures(now)]
+    return [*_full(), *_paused(paused, now), *_unserved(served | set(paused), now), *_overdue(now), *_failures(now)]
+
+
+def _full() -> list[Alert]:
+    """Places where jobs can keep nothing, or soon: their work fails, and is tried again until there is room."""
+    found = []
+    for name, folder in disk.places().items():
+        if trouble := disk.trouble(name, folder):
+            advice = "Files cannot be taken in, and jobs that make some are tried again for about an hour."
+            found.append(Alert("failed", trouble, advice, url="/readyz", action="What answers"))
+        elif nearly := disk.warning(folder, name):
+            found.append(Alert("retrying", f"{nearly[0].upper()}{nearly[1:]}."))
+    # Two places on one disk are one trouble.
+    return list({alert.what: alert for alert in found}.values())
 
 
 def _served_queues() -> set[str]:

@@ -13,13 +13,13 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from jobs.core.errors import Cancelled
-from jobs.core.filenames import shown_name, stored_name
+from jobs.core.filenames import save_whole, shown_name, stored_name
 from jobs.core.kind import PAUSED_STEP, Ledger
+from jobs.core.tempdirs import TempDir
 from jobs.wire import events, keys
 from jobs.wire.connection import UNREACHABLE, redis_client
 from jobs.worker import logs, report
 from jobs.worker.execution import Execution, HandedOver, Superseded, process
-from jobs.worker.tempdirs import TempDir
 
 T = TypeVar("T")
 
@@ -152,11 +152,11 @@ class JobContext:
 def _write(path: str, content: bytes | Path | IO[bytes]) -> tuple[str, int]:
     storage = storages["jobs"]
     if isinstance(content, bytes):
-        return storage.save(path, ContentFile(content)), len(content)
+        return save_whole(storage, path, ContentFile(content)), len(content)
     if isinstance(content, Path):
         with content.open("rb") as file:
-            return storage.save(path, File(file)), content.stat().st_size
-    stored = storage.save(path, File(content))
+            return save_whole(storage, path, File(file)), content.stat().st_size
+    stored = save_whole(storage, path, File(content))
     return stored, storage.size(stored)
 
 

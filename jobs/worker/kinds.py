@@ -8,9 +8,12 @@ from typing import Any
 from celery import Task, current_task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 
+from jobs.core.errors import NoRoom
 from jobs.core.kind import Kind
+from jobs.core.outage import unwritable
 from jobs.core.redaction import decrypt
 from jobs.core.registry import all_kinds, task_name
+from jobs.core.retry import NO_RETRY, UNTIL_ROOM, Retry
 from jobs.core.states import State
 from jobs.wire import celery_result
 from jobs.worker import report
@@ -62,13 +65,17 @@ def _body(kind: type[Kind]) -> Any:
             _retry_later(execution, error, 0.0)
             raise Reported("paused: another worker takes it") from error
         except Exception as error:
-            delay = kind.retry.delay_after(error, execution.attempt - execution.first_attempt + 1)
+            policy, told = _policy(kind, error)
+            delay = policy.delay_after(told, execution.attempt - execution.first_attempt + 1)
             if delay is None:
-                raise
+                if told is error:
+                    raise
+                raise told from error
             if execution.foreign:
                 # Sent on by Celery with all that is to follow; dispatch would send the task alone (LINE 6, 10).
-                raise current_task.retry(exc=error, countdown=delay, throw=False) from error
-            _retry_later(execution, error, delay)
+                most = policy.attempts - 1
+                raise current_task.retry(exc=told, countdown=delay, throw=False, max_retries=most) from error
+            _retry_later(execution, told, delay)
             raise Reported(f"another attempt in {delay:.0f} s") from error
         finally:
             context.close()
@@ -77,6 +84,20 @@ def _body(kind: type[Kind]) -> Any:
     run.__name__ = run.__qualname__ = "run_" + kind.slug.replace("-", "_")
     run.__doc__ = kind.__doc__
     return run
+
+
+def _policy(kind: type[Kind], error: Exception) -> tuple[Retry, Exception]:
+    """Whether and when the error is followed by another attempt, and how it is told.
+
+    Where the result could not be kept, a kind that may run twice waits until there is room for it; of another one
+    nobody knows what its work has done already.
+    """
+    how = unwritable(error)
+    if not how or (not kind.idempotent and isinstance(error, kind.retry.on)):
+        return kind.retry, error
+    told = NoRoom(f"The server's storage {how}: what this job makes cannot be kept ({error}).")
+    told.__cause__ = error
+    return UNTIL_ROOM if kind.idempotent else NO_RETRY, told
 
 
 def _clear(params: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,10 @@ export function toast(parts, level = "info") {
 document.addEventListener("click", (event) => event.target.closest("[data-dismiss]")?.closest(".toast").remove());
 document.addEventListener("htmx:sendError", () => toast("The server did not answer. Try again.", "warning"));
 document.addEventListener("htmx:responseError", (event) => {
-  toast(`The server answered ${event.detail.xhr.status}. Reload the page and try again.`, "error");
+  const { status } = event.detail.xhr;
+  if (status === 507) toast("The server has no room for it. Try again later.", "error");
+  else if (status === 503) toast("The server is out of order. Try again in a moment.", "warning");
+  else toast(`The server answered ${status}. Reload the page and try again.`, "error");
 });
 // A fragment request that was led to the login page means that the session has ended. A form that is being filled in
 // stays as it is, and goes on once its reader has logged in elsewhere.

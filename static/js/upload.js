@@ -36,6 +36,8 @@ function post(url, field, files, onProgress) {
       if (new URL(request.responseURL).pathname === "/login") {
         reject(new UploadError("You are logged out. Log in in another tab, then choose again what is missing."));
       } else if (request.status === 200 || request.status === 422) resolve(request.responseText);
+      else if (request.status === 507) reject(new UploadError("The server has no room for it. Try again later."));
+      else if (request.status === 503) reject(new UploadError("The server is out of order. Try again in a moment."));
       else reject(new UploadError(`The server answered ${request.status}. Reload the page and try again.`));
     };
     request.send(body);

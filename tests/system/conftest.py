@@ -5,7 +5,7 @@ import pytest
 from tests.system.stack import PASSWORD, Stack, wait_for
 
 #: They bring their own databases, the same each time.
-OWN_DATABASE = ["test_up.py", "test_compose_commands.py"]
+OWN_DATABASE = ["test_up.py", "test_compose_commands.py", "test_databases.py"]
 collect_ignore = OWN_DATABASE if os.environ.get("TEST_DATABASE") == "postgres" else []
 
 

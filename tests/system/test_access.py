@@ -142,7 +142,7 @@ class TestHealth:
         answer = get(f"{stack.url}/readyz")
         checks = answer.json()["checks"]
         assert answer.status_code == 200
-        assert set(checks) == {"sql", "redis", "keeper", "worker_io", "worker_cpu", "disk"}
+        assert set(checks) == {"sql", "redis", "keeper", "worker_io", "worker_cpu", "disk", "storage", "static"}
         assert "io@" in checks["worker_io"]["detail"]
         through_a_proxy = get(f"{stack.url}/readyz", headers={"X-Forwarded-For": "203.0.113.7"})
         assert "detail" not in through_a_proxy.json()["checks"]["sql"]

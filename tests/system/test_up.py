@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -127,6 +127,18 @@ def test_jobs_of_both_pools_run_and_mail_lands_in_the_mailbox(site):
         assert sent["result"]["sent"] == 2
     shown = log_in(site.url, "admin", site.printed(r"\(admin / ([^\s)]+)\)")[1]).get("/mailbox").text
     assert "Caught here" in shown
+
+
+def test_nothing_that_is_kept_is_open_to_other_users(site):
+    with site.client() as api:
+        assert finish(api, "report", source="jobs")["state"] == "SUCCESS"
+    kept = [site.folder, *site.folder.rglob("*")]
+    assert {"jobsite.sqlite3", "redis", "files", "secret_key", "nodes"} <= {path.name for path in kept}
+    modes = {}
+    for path in kept:
+        with suppress(FileNotFoundError):  # a file of the moment
+            modes[path] = path.lstat().st_mode
+    assert {str(path): oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
 
 
 def test_celery_finds_the_embedded_redis_in_a_second_shell(site):

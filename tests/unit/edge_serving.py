@@ -15,6 +15,7 @@ from django.contrib.auth import get_user_model
 from jobs.models import ApiToken, Job
 from jobs.web.live import edge as live
 from jobs.web.live.access import access
+from jobs.web.live.connections import BoundedProtocol
 from jobs.web.live.edge import Edge
 from jobs.wire import events, keys
 from jobs.wire.connection import redis_client
@@ -55,8 +56,9 @@ def serving(wsgi: Callable[..., Any] | None = None, **options: Any) -> Iterator[
     edge = Edge(wsgi, **options)
     port = free_port()
     config = uvicorn.Config(
-        edge, host="127.0.0.1", port=port, lifespan="on", ws="none", log_config=None, access_log=False
-    )
+        edge, host="127.0.0.1", port=port, lifespan="on", http=BoundedProtocol, ws="none", log_config=None,
+        access_log=False,
+    )  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     with patch.object(live, "_client", _patient):

@@ -65,12 +65,12 @@ def test_too_large_a_body_is_refused_before_it_is_read(monkeypatch):
                 b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000000000\r\n\r\nthe first bytes"
             )
             answer = connection.recv(65536)
-            while b"}" not in answer:
+            while b"</html>" not in answer:
                 answer += connection.recv(65536)
         with served.client() as client:
             counted = client.post("/", content=(b"x" * 100 for _ in range(11)))
             fits = client.post("/", content=b"x" * 1000)
-    assert answer.startswith(b"HTTP/1.1 413") and b"application/problem+json" in answer
+    assert answer.startswith(b"HTTP/1.1 413") and b"text/html" in answer
     assert b"at most 1000 B are taken" in answer
     assert counted.status_code == 413
     assert fits.status_code == 200
@@ -310,7 +310,7 @@ def test_files_are_taken_of_nobody_unknown_at_any_address(line):
     with serving(echo) as served, socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
         connection.sendall(line + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n" + FORM + HUGE + b"\r\nthe first bytes")
         answer = connection.recv(65536)
-        while b"}" not in answer:
+        while not answer.rstrip().endswith((b"}", b"</html>")):
             answer += connection.recv(65536)
     assert answer.startswith(b"HTTP/1.1 413")
     assert b"at most 1.0 MB are taken of somebody who is not logged in" in answer

@@ -9,7 +9,7 @@ from jobs.wire.connection import redis_client
 from tests.unit.edge_serving import moving_job, person, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
-NAMES = {"sql", "redis", "keeper", "worker_io", "worker_cpu", "disk"}
+NAMES = {"sql", "redis", "keeper", "worker_io", "worker_cpu", "disk", "storage", "static"}
 
 
 def a_worker(name: str, queue: str) -> None:

@@ -1,5 +1,6 @@
 """The kind "email": workbooks, allowed senders, the speed limit, and a test before the mailing."""
 
+import threading
 import time
 from datetime import datetime
 
@@ -8,7 +9,9 @@ import xlsxwriter
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils.datastructures import MultiValueDict
 
-from jobs.core.errors import Cancelled, Refused
+from jobs.core.errors import Busy, Cancelled, Refused
+from jobs.core.fields import MB
+from jobs.core.outage import outage_of
 from jobs.kinds._email import mailing, workbook
 from jobs.kinds._email.pace import Pace
 from jobs.kinds._tables import workbook as _tables
@@ -26,6 +29,7 @@ from tests.unit.test_email_kind import (  # noqa: F401
     suppression_list,
 )
 from tests.unit.workbooks import FAR
+from tests.unit.workbooks import workbook as made
 
 pytestmark = pytest.mark.django_db
 
@@ -38,11 +42,11 @@ def checked(name="people.csv", content=None, **params):
 @pytest.fixture
 def book(tmp_path):
     path = tmp_path / "people.xlsx"
-    with xlsxwriter.Workbook(path) as made:
-        sheet = made.add_worksheet()
+    with xlsxwriter.Workbook(path) as new:
+        sheet = new.add_worksheet()
         sheet.write_row(0, 0, ["Name", "E-Mail", "joined", "points"])
         sheet.write_row(1, 0, ["Jürgen", "j@example.com"])
-        sheet.write_datetime(1, 2, datetime(2026, 11, 21), made.add_format({"num_format": "dd.mm.yyyy"}))
+        sheet.write_datetime(1, 2, datetime(2026, 11, 21), new.add_format({"num_format": "dd.mm.yyyy"}))
         sheet.write_number(1, 3, 7)
         sheet.write_row(3, 0, ["Nobody", "none"])
     return path.read_bytes()
@@ -67,6 +71,47 @@ def test_a_workbook_is_read_once_while_its_form_is_filled_in(book, monkeypatch):
     assert len(started) == 1
 
 
+def test_workbooks_are_read_one_at_a_time_and_of_very_many_some_are_told_to_come_again(monkeypatch):
+    within, most, told, lock = [0], [0], [], threading.Lock()
+
+    def counted(*args):
+        with lock:
+            within[0] += 1
+            most[0] = max(most[0], within[0])
+        try:
+            return _tables.read(*args)
+        finally:
+            with lock:
+                within[0] -= 1
+
+    def one(number):
+        try:
+            told.append(workbook.as_csv(made({"A1": "email", "A2": f"a{number}@example.com"})))
+        except Busy as error:
+            told.append(str(error))
+
+    monkeypatch.setattr(workbook, "read", counted)
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert most == [1]
+    busy = [answer for answer in told if isinstance(answer, str)]
+    assert len(told) == 8 and len(busy) == 3 and "Send yours again in a moment" in busy[0]
+    assert outage_of(Busy(busy[0])).status == 503
+
+
+def test_a_workbook_too_large_by_its_own_words_is_not_begun_with(monkeypatch):
+    monkeypatch.setattr(workbook, "read", lambda *args: pytest.fail("it was read"))
+    with pytest.raises(Refused) as refused:
+        checked("people.xlsx", made({"A1": "email"}, declared=300 * MB))
+    assert "unpacks to 300 MB: at most 200 MB are taken" in refused.value.errors["recipients"][0]
+    with pytest.raises(Refused) as refused:
+        checked("people.xlsx", made({"A1": "email"}, dimension="A1:XFD1048576"))
+    assert "17,179,869,184 cells: at most 20,000,000" in refused.value.errors["recipients"][0]
+
+
 def test_what_is_no_workbook_is_told():
     with pytest.raises(Refused) as refused:
         checked("people.xlsx", b"PK\x03\x04 and more")
@@ -82,8 +127,8 @@ def test_a_workbook_with_a_cell_far_from_the_table_is_refused_and_ends_no_proces
 def test_cells_of_a_workbook_may_hold_what_csv_is_made_of(tmp_path):
     path = tmp_path / "people.xlsx"
     cells = ['"Ann", of 3; or 4', "two\nlines", "a\rb", " spaced ", "2026-11-21 00:00:00 UTC"]
-    with xlsxwriter.Workbook(path) as made:
-        sheet = made.add_worksheet()
+    with xlsxwriter.Workbook(path) as new:
+        sheet = new.add_worksheet()
         sheet.write_row(0, 0, ["email", "a", "b", "c", "d", "e"])
         sheet.write_row(1, 0, ["a@example.com", *cells])
     (row,) = mailing.read(checked("people.xlsx", path.read_bytes())["recipients"][0].read()).rows

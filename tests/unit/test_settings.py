@@ -40,6 +40,7 @@ WRONG = [
     ("CPU_CONCURRENCY", "2.5", "a whole number from 1 to 1024"),
     ("IO_PROCESSES", "0", "a whole number from 1 to 256"),
     ("WEB_PROCESSES", "0", "a whole number from 1 to 64"),
+    ("CONNECTIONS_PER_ADDRESS", "7", "a whole number from 8"),
     ("CPU_MAX_TASKS", "0", "a whole number from 1"),
     ("CPU_MAX_MEMORY", "49", "megabytes from 50"),
     ("LOOP_BLOCK_THRESHOLD", "49", "milliseconds from 50 to 60000"),

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.worker.tempdirs import TempDir
+from jobs.core.tempdirs import TempDir
 
 MAKES_ONE_AND_WAITS = """
 import time
-from jobs.worker.tempdirs import TempDir
+from jobs.core.tempdirs import TempDir
 made = TempDir()
 (made.path / "part").write_bytes(b"x" * 1000)
 print(made.path, flush=True)

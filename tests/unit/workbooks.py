@@ -9,13 +9,14 @@ SHEET = "xl/worksheets/sheet1.xml"
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
-def workbook(cells, declared=None):
+def workbook(cells, declared=None, dimension=None):
     """The bytes of a workbook whose sheet has these {reference: text}, a row each.
 
     declared: [bytes] that the sheet has unpacked, as the zip's directory tells it, which may be a lie.
     """
     rows = "".join(f'<row><c r="{ref}" t="inlineStr"><is><t>{text}</t></is></c></row>' for ref, text in cells.items())
-    sheet = f'<worksheet xmlns="{MAIN}"><sheetData>{rows}</sheetData></worksheet>'
+    said = f'<dimension ref="{dimension}"/>' if dimension else ""
+    sheet = f'<worksheet xmlns="{MAIN}">{said}<sheetData>{rows}</sheetData></worksheet>'
     plain, made = BytesIO(), BytesIO()
     with xlsxwriter.Workbook(plain) as book:
         book.add_worksheet()

@@ -3,28 +3,41 @@
 Workers of the io pool read CSV piece by piece; unpacking a workbook there would hold up their event loop.
 """
 
+import re
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from django.conf import settings
+
 from jobs.core.errors import PermanentError
-from jobs.core.fields import GB, MB
+from jobs.core.fields import GB, MB, size_in_words
+from jobs.core.turn import Turn
 from jobs.kinds._email.mailing import Unreadable
 from jobs.kinds._tables.workbook import read
+from jobs.kinds._zip import reading
 
-#: What reading may take while somebody waits for the page: [bytes] of memory, [s] of computing.
+#: What reading may take while somebody waits for the page: [bytes] of memory, [s] of computing; one at a time.
 MEMORY, SECONDS = 2 * GB, 30
 #: [bytes] of a workbook that is remembered: while its form is filled in, it is asked for at each pause in typing.
 SMALL = 1 * MB
+#: What is not even begun with: [bytes] that the workbook has unpacked, cells that its sheet says to have.
+MOST_UNPACKED, MOST_CELLS = 200 * MB, 20_000_000
+_SHEET, _HEAD = "xl/worksheets/sheet1.xml", 4096
+_DIMENSION = re.compile(rb"""<dimension\s+ref=["']([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})["']""")
+
+_turn = Turn("workbooks")
 
 
 def as_csv(content: bytes) -> bytes:
-    """The first sheet, every row in its place. Raises Unreadable."""
+    """The first sheet, every row in its place. Raises Unreadable, and Busy."""
     return (_remembered if len(content) <= SMALL else _read)(content)
 
 
 def _read(content: bytes) -> bytes:
-    with NamedTemporaryFile(suffix=".xlsx") as file:
+    _look(content)
+    with _turn.taken(), NamedTemporaryFile(suffix=".xlsx", dir=settings.FILE_UPLOAD_TEMP_DIR) as file:
         file.write(content)
         file.flush()
         try:
@@ -34,3 +47,35 @@ def _read(content: bytes) -> bytes:
 
 
 _remembered = lru_cache(maxsize=4)(_read)
+
+
+def _look(content: bytes) -> None:
+    """Refuse by what the workbook says of itself, which costs nothing. A lie meets the limits of reading."""
+    try:
+        with reading.opened(BytesIO(content)) as archive, reading.reads():
+            members = {info.filename: info for info in archive.infolist()}
+            unpacked = sum(info.file_size for info in members.values())
+            head = b""
+            if sheet := members.get(_SHEET):
+                with archive.open(sheet) as file:
+                    head = file.read(_HEAD)
+    except reading.Unusable as error:
+        raise Unreadable(f"The workbook cannot be read as XLSX: {error} Save it again, or as CSV.") from error
+    if unpacked > MOST_UNPACKED:
+        sizes = f"{size_in_words(unpacked)}: at most {size_in_words(MOST_UNPACKED)} are taken"
+        raise Unreadable(f"The workbook unpacks to {sizes}. Save the sheet of recipients as CSV.")
+    if found := _DIMENSION.search(head):
+        left, top, right, bottom = found.groups()
+        cells = (int(bottom) - int(top) + 1) * (_column(right) - _column(left) + 1)
+        if cells > MOST_CELLS:
+            raise Unreadable(
+                f"The workbook's first sheet has {cells:,} cells: at most {MOST_CELLS:,} are taken. Ctrl+End in Excel "
+                "goes to the last one: delete the rows and columns behind the table, or save the sheet as CSV."
+            )
+
+
+def _column(letters: bytes) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - 64
+    return number

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from jobs.mailbox.server import serve
+from jobs.management import standing
 
 
 class Command(BaseCommand):
@@ -19,6 +20,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, port: int | None, **options: Any) -> None:
         if port is not None and not 0 <= port <= 65535:
             raise CommandError(f"--port {port}: expected a number from 0 to 65535")
+        standing.tell(self.stderr.write)
         try:
             asyncio.run(serve(settings.VAR_DIR / "smtp.url", port))
         except OSError as error:

@@ -13,6 +13,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         from jobs.supervisor import prepare
 
+        if warning := prepare.close_to_others(settings.VAR_DIR):
+            self.stderr.write(warning)
         self.stdout.write("database brought up to date" if prepare.migrate() else "database is up to date")
         if login := prepare.first_user():
             self.stdout.write(f"sign in as admin / {login}")

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from jobs.management import standing
 from jobs.schedules.scheduler import run
 
 
@@ -11,6 +12,7 @@ class Command(BaseCommand):
     help = "Start the jobs of schedules when they are due. Several may run; one acts."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        standing.tell(self.stderr.write)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())

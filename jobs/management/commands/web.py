@@ -8,6 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from jobs.management import standing
+
 
 class Command(BaseCommand):
     help = "Serve pages, the REST API and live updates."
@@ -21,9 +23,13 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, host: str, port: int, workers: int, **_: Any) -> None:
+        from jobs.supervisor.prepare import bring_static
         from jobs.web.live.server import serve
 
         listening = self._listen(host, port)
+        standing.tell(self.stderr.write)
+        if missing := bring_static():
+            self.stderr.write(missing)
         self.stdout.write(f"Jobsite on {settings.BASE_URL}")
         self.stdout.flush()
         sys.exit(serve(listening, max(1, workers)))

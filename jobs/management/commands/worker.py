@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from jobs.core.kind import POOLS
+from jobs.management import standing
 
 
 def positive(raw: str) -> int:
@@ -36,8 +37,11 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, pool: str, concurrency: int | None, processes: int | None, **options: Any
     ) -> None:  # fmt: skip
+        from jobs.supervisor import openfiles
         from jobs.supervisor.worker import claim_node, worker_argv
 
+        openfiles.raise_limit()
+        standing.tell(self.stderr.write)
         if pool == "cpu" and processes:
             raise CommandError("--processes is for the io worker; the cpu worker has --concurrency processes")
         if pool == "io" and settings.IO_POOL == "gevent" and not importlib.util.find_spec("gevent"):

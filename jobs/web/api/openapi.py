@@ -87,7 +87,7 @@ def _operation(call: Call) -> dict[str, Any]:
 
 def problems_of(call: Call) -> list[int]:
     """Every status that this call may refuse with."""
-    found = {422, 500, 503, *call.problems}
+    found = {422, 500, 503, 507, *call.problems}
     if call.scope is not None:
         found |= {401, 403}
     if "{" in call.path:

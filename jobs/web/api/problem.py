@@ -14,11 +14,11 @@ from django.core.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
-from django.db import OperationalError
 from django.http import Http404, JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 
 from jobs.core.errors import Conflict, OverQuota, PermanentError, Refused
+from jobs.core.outage import Outage, outage_of
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,8 @@ PROBLEMS = {
     422: "The input was refused; `errors` names every bad field.",
     429: "Too many unfinished jobs of one owner.",
     500: "A fault of Jobsite's own; it is in the log.",
-    503: "The database is busy or away; try again.",
+    503: "The database is busy or away, or what else this needs; try again after Retry-After.",
+    507: "The server's disk is full: nothing was stored.",
 }
 
 
@@ -92,14 +93,20 @@ def problem_of(error: Exception) -> Problem:
         case TooManyFieldsSent() | TooManyFilesSent():
             fields, files = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS, settings.DATA_UPLOAD_MAX_NUMBER_FILES
             return Problem(413, f"Too many in one request: at most {fields:,} fields and {files:,} files are taken.")
+        case UnreadablePostError() if outage := outage_of(error):  # a body that could not be put down
+            return _out_of_order(error, outage)
         case MultiPartParserError() | UnreadablePostError() | BadRequest() | SuspiciousOperation():
             return Problem(400, f"The request cannot be read: {error}")
         case Http404():
             return Problem(404, str(error) or "Nothing here.")
         case PermissionDenied():
             return Problem(403, str(error) or "You may not do this.")
-        case ConnectionError() | OperationalError():
-            log.warning("answered 503: %s", error)
-            return Problem(503, "The store is busy or away. Try again in a moment.", headers={"Retry-After": "2"})
+    if outage := outage_of(error):
+        return _out_of_order(error, outage)
     log.error("unforeseen error in the API", exc_info=error)
     return Problem(500, "Something went wrong here; it has been logged.")
+
+
+def _out_of_order(error: Exception, outage: Outage) -> Problem:
+    log.warning("answered %d: %s", outage.status, " ".join(str(error).split()))
+    return Problem(outage.status, outage.text, headers={"Retry-After": str(outage.retry_after)})

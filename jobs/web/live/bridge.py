@@ -14,10 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
+from django.conf import settings
+from django.http import HttpResponse
+
 from jobs.core.fields import size_in_words
 from jobs.web.api.body import MAX_BODY
-from jobs.web.api.problem import Problem
-from jobs.web.live.http import Receive, Scope, Send, refuse, until_disconnect
+from jobs.web.api.problem import Problem, problem_of
+from jobs.web.live.http import Receive, Scope, Send, refuse_unseen, until_disconnect
+from jobs.web.outages import refusal
 
 logger = logging.getLogger("jobsite.web")
 
@@ -79,12 +83,16 @@ class Bridge:
         """Answers the request; returns the status that was sent. is_known: whoever sends it may send files."""
         headers = dict(scope["headers"])
         limit = self._limit(headers, is_known)
-        with SpooledTemporaryFile(max_size=_IN_MEMORY) as body:
+        folder: Any = settings.FILE_UPLOAD_TEMP_DIR
+        with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=folder) as body:
             try:
                 length = await self._read(headers, receive, body, limit)
             except _TooLarge:
                 whose = "" if is_known else " of somebody who is not logged in"
-                return await self._refuse(f"at most {size_in_words(limit)} are taken{whose}", receive, send)
+                text = f"The request is too large: at most {size_in_words(limit)} are taken{whose}."
+                return await self._refuse(refusal(scope["path"], Problem(413, text)), receive, send)
+            except OSError as error:  # no room for the body
+                return await self._refuse(refusal(scope["path"], problem_of(error)), receive, send)
             except _Gone:
                 return 499
             answer = _Answer(send)
@@ -141,16 +149,15 @@ class Bridge:
         body.seek(0)
         return length
 
-    async def _refuse(self, why: str, receive: Receive, send: Send) -> int:
-        """Answer 413 before the body has been read, then read on a little: most clients look up only then."""
+    async def _refuse(self, response: HttpResponse, receive: Receive, send: Send) -> int:
+        """Answer before the body has been read, then read on a little: most clients look up only then."""
 
         async def hold_back_end(message: Any) -> None:
             if message["type"] == "http.response.body":
                 message = {**message, "more_body": True}
             await send(message)
 
-        reason = Problem(413, f"The request is too large: {why}.")
-        status = await refuse(hold_back_end, reason, [(b"connection", b"close")])
+        status = await refuse_unseen(hold_back_end, response, close=True)
         try:
             async with asyncio.timeout(_LINGER):
                 await until_disconnect(receive)

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import logging
 import signal
 import threading
 import time
@@ -15,16 +16,31 @@ from redis.asyncio import Redis
 
 from jobs.core import heap
 from jobs.core.ids import from_address
-from jobs.web.api.problem import Problem
+from jobs.core.outage import outage_of
+from jobs.web.api.problem import Problem, problem_of
 from jobs.web.live import sse
 from jobs.web.live.access import NOT_SIGNED_IN, Access, Who, access, listen
 from jobs.web.live.bridge import UNKNOWN_LIMIT, Bridge
 from jobs.web.live.health import Health
-from jobs.web.live.http import Receive, Scope, Send, is_local, is_our_host, refuse, respond
+from jobs.web.live.http import (
+    Message,
+    Receive,
+    Scope,
+    Send,
+    is_for_us,
+    is_local,
+    refuse,
+    refuse_unseen,
+    respond,
+)
 from jobs.web.live.metrics import CONTENT_TYPE, Metrics
 from jobs.web.live.poll import Polls
 from jobs.web.live.stream import Hub
 from jobs.web.live.submissions import Submissions
+from jobs.web.live.upload_folder import UploadFolder
+from jobs.web.outages import WRONG_HOST, is_api, refusal, wrong_host
+
+logger = logging.getLogger("jobsite.web")
 
 _JOBS = b"/api/v1/jobs/"
 _SUBMIT = b"/api/v1/jobs"
@@ -71,6 +87,7 @@ class Edge:
         self.metrics = Metrics(self.redis, self.health)
         self.django = Bridge(self._wsgi, self._threads)
         self.submissions = Submissions()
+        self._uploads = UploadFolder()
         self._end_held_at_signals()
         await self.hub.start()
         self._listener = asyncio.create_task(listen(_client(socket_timeout=None), self._access_changed))
@@ -95,6 +112,7 @@ class Edge:
         await asyncio.gather(self._listener, return_exceptions=True)
         await asyncio.to_thread(self.django.close)
         await asyncio.to_thread(self.submissions.close)
+        self._uploads.close()
         await self.redis.aclose()
         await self._tail.aclose()
 
@@ -107,9 +125,28 @@ class Edge:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         route, answer = self._route(scope)
-        status = await answer(scope, receive, send)
+        begun = False
+
+        async def told(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            status = await answer(scope, receive, told)
+        except Exception as error:
+            status = await self._fail(scope, send, error, begun=begun)
         held = route == "events" or (route == "job" and b"wait=" in scope["query_string"])
         self.metrics.count(route, status, None if held else time.perf_counter() - started)
+
+    async def _fail(self, scope: Scope, send: Send, error: Exception, *, begun: bool) -> int:
+        """Answer what no part of the edge foresaw, by what is the matter; one that has begun can only break off."""
+        if begun:
+            if outage_of(error) is None:
+                raise error
+            logger.warning("An answer broke off: %s", error)
+            return 503
+        return await refuse_unseen(send, refusal(scope["path"], problem_of(error)))
 
     def _route(self, scope: Scope) -> tuple[str, Callable[..., Any]]:
         # The raw path: a foreign job's id may hold a slash, as %2F.
@@ -128,7 +165,7 @@ class Edge:
 
     async def _submit(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
-        if not is_our_host(headers.get(b"host", b"")):
+        if not is_for_us(headers):
             return await refuse(send, _WRONG_HOST)
         if self.submissions.takes(headers):
             return await self.submissions.serve(scope, receive, send)
@@ -136,19 +173,26 @@ class Edge:
 
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> int:
         """A body may have 2 GB: nobody unknown gets it taken in before hearing so."""
-        if await self.access.who(dict(scope["headers"])) is None:
+        headers = dict(scope["headers"])
+        if not is_for_us(headers):
+            return await refuse(send, _WRONG_HOST)
+        if await self.access.who(headers) is None:
             return await refuse(send, NOT_SIGNED_IN)
         return await self.django(scope, receive, send)
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Nobody unknown gets more taken in than a form to log in with. Who asks is asked only where that matters."""
         headers = dict(scope["headers"])
+        if not is_for_us(headers) and b"host" in headers:
+            if is_api(scope["path"]):
+                return await refuse(send, _WRONG_HOST)
+            return await refuse_unseen(send, wrong_host(headers[b"host"].decode("latin-1")))
         is_known = not _may_be_long(headers) or await self.access.who(headers) is not None
         return await self.django(scope, receive, send, is_known)
 
     async def _job(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
-        if not is_our_host(headers.get(b"host", b"")):
+        if not is_for_us(headers):
             return await refuse(send, _WRONG_HOST)
         path = scope.get("raw_path") or scope["path"].encode()
         # No id has a NUL, and PostgreSQL takes none in a question.
@@ -157,7 +201,7 @@ class Edge:
 
     async def _events(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
-        if not is_our_host(headers.get(b"host", b"")):
+        if not is_for_us(headers):
             return await refuse(send, _WRONG_HOST)
         with self.metrics.streams.track_inprogress():
             return await sse.serve(scope, headers, receive, send, self.hub, self.access)
@@ -167,9 +211,16 @@ class Edge:
 
     async def _readyz(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
-        details = is_local(scope, headers) or await self._is_operator(headers)
+        details = is_local(scope, headers)
+        try:
+            details = details or await self._is_operator(headers)
+        except Exception as error:
+            if outage_of(error) is None:
+                raise
+            # Who asks cannot be known; that all is not well, they hear all the same.
         status, body = await self.health.body(details=details)
-        return await respond(send, status, body, _UNCACHED)
+        retry = [(b"retry-after", b"5")] if status == 503 else []
+        return await respond(send, status, body, [*_UNCACHED, *retry])
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
@@ -190,7 +241,7 @@ class Edge:
 
 
 _UNCACHED = [(b"cache-control", b"no-store")]
-_WRONG_HOST = Problem(400, "This host name is not one of ours; ALLOWED_HOSTS lists them.")
+_WRONG_HOST = Problem(400, f"{WRONG_HOST}.")
 _OPERATORS_ONLY = Problem(
     401,
     "Send the token of an operator: Authorization: Bearer TOKEN.",

@@ -2,18 +2,19 @@
 
 import asyncio
 import json
-import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import redis.exceptions
-from django.conf import settings
+from django.contrib.staticfiles.storage import staticfiles_storage
 from redis.asyncio import Redis
 
-from jobs.core.fields import size_in_words
 from jobs.core.kind import POOLS
+from jobs.core.outage import NOT_MIGRATED, STATIC_MISSING, outage_of
+from jobs.supervisor import disk
+from jobs.supervisor.prepare import A_STATIC_FILE, is_up_to_date
 from jobs.web.live.sql import in_sql
 from jobs.wire import events, keys
 
@@ -21,8 +22,6 @@ from jobs.wire import events, keys
 MOST_LAG = 15.0
 #: [s] without a beat after which a worker counts as gone; it beats every 5 s (LINE 2).
 SILENT = 30.0
-#: [bytes] below which VAR_DIR's disk counts as full.
-LEAST_FREE = 500 * 1024**2
 #: [s] that one check may take, and for which an answer is given again.
 _PATIENCE = 3.0
 _FRESH = 1.0
@@ -54,12 +53,15 @@ class Health:
             "redis": self._redis,
             "keeper": self._keeper,
             **{f"worker_{pool}": self._worker_of(pool) for pool in POOLS},
-            "disk": self._disk,
+            "disk": lambda: self._room("VAR_DIR"),
+            "storage": lambda: self._room("STORAGE_URL"),
+            "static": self._static,
         }
         #: Worker process: (its last beat, when it was first seen [s, monotonic]).
         self._beats: dict[str, tuple[str, float]] = {}
         self._last: tuple[float, dict[str, tuple[bool, str]]] = (float("-inf"), {})
         self._lock = asyncio.Lock()
+        self._is_migrated = False
 
     async def findings(self) -> dict[str, tuple[bool, str]]:
         """{name: (ok, how it stands)}."""
@@ -92,8 +94,15 @@ class Health:
     async def _sql(self) -> str:
         try:
             await in_sql(_ask_sql)
+            # Once so, always so: this code asks for no more while it runs.
+            self._is_migrated = self._is_migrated or await in_sql(is_up_to_date)
         except Exception as error:  # whatever a driver raises, the answer is that SQL does not work
+            outage = outage_of(error)
+            if outage and outage.text.startswith(NOT_MIGRATED):
+                raise Finding(outage.text) from error
             raise Finding(f"The database does not answer: {error}") from error
+        if not self._is_migrated:
+            raise Finding(f"{NOT_MIGRATED}.")
         return "The database answers."
 
     async def _redis(self) -> str:
@@ -145,11 +154,20 @@ class Health:
                 alive.append(_worker(json.loads(info), held))
         return alive
 
-    async def _disk(self) -> str:
-        free = await asyncio.to_thread(lambda: shutil.disk_usage(settings.VAR_DIR).free)
-        if free < LEAST_FREE:
-            raise Finding(f"{size_in_words(free)} free in VAR_DIR: at least {size_in_words(LEAST_FREE)} are needed.")
-        return f"{size_in_words(free)} free."
+    async def _room(self, name: str) -> str:
+        folder = disk.places().get(name)
+        if folder is None:
+            return "Not on this machine."
+        if trouble := await asyncio.to_thread(disk.trouble, name, folder):
+            raise Finding(trouble)
+        return f"{await asyncio.to_thread(disk.free, folder)} free."
+
+    async def _static(self) -> str:
+        try:
+            staticfiles_storage.url(A_STATIC_FILE)
+        except (ValueError, OSError) as error:
+            raise Finding(f"{STATIC_MISSING}.") from error
+        return "There."
 
 
 def _worker(info: dict[str, Any], held: str | None) -> Worker:

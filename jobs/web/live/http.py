@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 
 from jobs.web.api.problem import Problem
+from jobs.web.security import POLICY
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -50,6 +51,20 @@ async def respond_with(send: Send, response: HttpResponse) -> int:
     headers = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in response.items()}
     kind = headers.pop(b"content-type")
     return await respond(send, response.status_code, response.content, headers.items(), kind)
+
+
+async def refuse_unseen(send: Send, response: HttpResponse, *, close: bool = False) -> int:
+    """Send an answer that Django's middleware has not seen, with the header that it would add; returns its status."""
+    response.headers.setdefault("Content-Security-Policy", POLICY)
+    if close:
+        response.headers["Connection"] = "close"
+    return await respond_with(send, response)
+
+
+def is_for_us(headers: dict[bytes, bytes]) -> bool:
+    """Whether a request names a host of ours, as Django would judge it."""
+    forwarded = headers.get(b"x-forwarded-host") if settings.USE_X_FORWARDED_HOST else None
+    return is_our_host(forwarded or headers.get(b"host", b""))
 
 
 async def until_disconnect(receive: Receive) -> None:

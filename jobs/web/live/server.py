@@ -10,18 +10,23 @@ import uvicorn
 from django.conf import settings
 from uvicorn.supervisors import Multiprocess
 
+from jobs.core import private
+from jobs.supervisor import openfiles
+from jobs.web.live.connections import BoundedProtocol
+
 #: [s] that requests in flight have to finish at a stop.
 _GRACE = 10
 
 
 def serve(listening: socket.socket, workers: int = 1) -> int:
     """Serve on a bound socket until SIGTERM or SIGINT ends it in order; returns the exit status."""
+    openfiles.raise_limit()
     if workers > 1:
         _share_counts()
     config = uvicorn.Config(
         ":".join(settings.ASGI_APPLICATION.rsplit(".", 1)),
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         interface="asgi3",
         lifespan="on",
@@ -50,5 +55,5 @@ def _share_counts() -> None:
     """Where the processes put what they count, for whichever answers /metrics; named before prometheus_client loads."""
     folder = Path(settings.VAR_DIR) / "metrics"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    private.make_folder(folder)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)

@@ -7,6 +7,7 @@ import asyncio
 from contextlib import suppress
 from urllib.parse import parse_qs
 
+from jobs.core.outage import outage_of
 from jobs.web.api.problem import invalid
 from jobs.web.live import frames
 from jobs.web.live.access import NOT_SIGNED_IN, Access, Who
@@ -70,8 +71,16 @@ async def _next(client: Client) -> bytes:
 
 
 async def _may_go_on(who: Who, headers: dict[bytes, bytes], access: Access) -> bool:
-    """Whether the same person still has the same access; asked again at least at every heartbeat, from memory."""
-    now = await access.who(headers)
+    """Whether the same person still has the same access; asked again at least at every heartbeat, from memory.
+
+    Where SQL cannot be asked, the stream ends in order: its page comes back, and hears 503 until it can.
+    """
+    try:
+        now = await access.who(headers)
+    except Exception as error:
+        if outage_of(error) is None:
+            raise
+        return False
     return now is not None and (now.user, now.is_operator) == (who.user, who.is_operator)
 
 
