@@ -158,8 +158,7 @@ def _in_hand() -> set[str]:
     headers = [json.loads(text)[0].get("headers", {}) for text in client.hmget(keys.UNACKED, fresh) if text]
     holders = {header.get(HOLDER_HEADER) for header in headers}
     # Judged from outside, and so perhaps wrongly: of a message that is sent twice the claim refuses one (LINE 1).
-    alive = {record.name for record in workers.records() if not record.is_gone}
-    gone = {name for name in holders if name and name not in alive}
+    gone = {name for name in holders if name and workers.is_gone(name)}
     return {stored_id(str(header.get("id"))) for header in headers if header.get(HOLDER_HEADER) not in gone}
 
 

@@ -18,7 +18,7 @@ from jobs.supervisor import disk
 from jobs.web import words
 from jobs.web.nav import page_url
 from jobs.wire import workers
-from jobs.wire.connection import breaker
+from jobs.wire.connection import breaker, fullness, redis_client
 
 RECENT = timedelta(days=1)
 #: Counting and looking stop here: texts say "10,000+", and the cost stays the same.
@@ -66,14 +66,27 @@ def all_warnings(now: datetime | None = None) -> list[Alert]:
     """The worst first."""
     now = now or timezone.now()
     try:
-        served, paused = breaker.call(_served_queues), paused_queues()
+        served, paused, full = breaker.call(_served_queues), paused_queues(), _redis()
     except ConnectionError:
         hold = Alert(
             "retrying", "Work is on hold: Redis does not answer.", "New jobs are kept and start by themselves.",
             url="/readyz", action="What answers",
         )  # fmt: skip
         return [*_full(), hold, *_overdue(now), *_failures(now)]
-    return [*_full(), *_paused(paused, now), *_unserved(served | set(paused), now), *_overdue(now), *_failures(now)]
+    return [
+        *full,
+        *_full(),
+        *_paused(paused, now),
+        *_unserved(served | set(paused), now),
+        *_overdue(now),
+        *_failures(now),
+    ]
+
+
+def _redis() -> list[Alert]:
+    """Raises ConnectionError."""
+    text = fullness(breaker.call(redis_client().info, "memory"))
+    return [Alert("failed", text, "New jobs are kept.", url="/readyz", action="What answers")] if text else []
 
 
 def _full() -> list[Alert]:

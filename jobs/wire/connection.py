@@ -1,7 +1,7 @@
 """The Redis client of this process, and the breaker that keeps an outage from slowing everything down."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -19,6 +19,21 @@ MOST_CONNECTIONS, WAIT_FOR_CONNECTION = 32, 20
 #: What Redis says, first or within a script's error, where it is there and takes no writes: its disk is full, or it is
 #: (or has just become) a replica.
 _REFUSALS = ("MISCONF", "READONLY", "NOREPLICAS", "-OOM")
+
+
+#: The part of its memory limit beyond which Redis is called full: the next large write is refused.
+_FULL = 0.98
+
+
+def fullness(memory: Mapping[str, Any]) -> str:
+    """What is wrong with Redis' memory, by its own INFO; "" where there is room, or no limit."""
+    used, most = memory.get("used_memory") or 0, memory.get("maxmemory") or 0
+    if not most or used < _FULL * most:
+        return ""
+    return (
+        f"Redis is full: {used / 2**20:,.0f} of {most / 2**20:,.0f} MB of memory are in use, and it takes no writes. "
+        "Work is on hold, and goes on by itself once there is room (maxmemory)."
+    )
 
 
 class _TellsRefusals:

@@ -59,6 +59,11 @@ def records() -> list[Record]:
     return found
 
 
+def is_gone(name: str) -> bool:
+    """Whether a process has not been heard for so long that what it holds is lost. Raises redis errors."""
+    return redis_client().pttl(keys.worker(name)) / 1000 < FORGOTTEN_AFTER - GONE_AFTER
+
+
 def ask(pipe: Any, names: Iterable[str]) -> None:
     """Put the questions into a pipeline, of either kind of client; `read` takes the answers."""
     for name in names:

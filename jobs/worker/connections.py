@@ -22,8 +22,8 @@ def outlive_refusals() -> None:
 
     It knows the error of a full Redis as none of those, so that the whole worker would end, and stay ended.
     """
-    Channel.connection_class = telling_refusals(Channel.connection_class)
-    Channel.connection_class_ssl = telling_refusals(Channel.connection_class_ssl)
+    for name in ("connection_class", "connection_class_ssl"):
+        setattr(Channel, name, telling_refusals(getattr(Channel, name)))
 
 
 class ShareConnections(bootsteps.StartStopStep):

@@ -6,6 +6,7 @@ import pytest
 from jobs.web.live import health
 from jobs.wire import events, keys
 from jobs.wire.connection import redis_client
+from jobs.wire.workers import FORGOTTEN_AFTER, GONE_AFTER
 from tests.unit.edge_serving import moving_job, person, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -15,6 +16,7 @@ NAMES = {"sql", "redis", "keeper", "worker_io", "worker_cpu", "disk", "storage",
 def a_worker(name: str, queue: str) -> None:
     info = {"node": f"{queue}@test", "pool": "eventlet", "queues": [queue], "concurrency": 10}
     redis_client().hset(keys.worker(name), mapping={"beat": 1, "held": '["a", "b"]', "info": json.dumps(info)})
+    redis_client().expire(keys.worker(name), keys.WORKER_EXPIRES)
     redis_client().sadd(keys.WORKERS, name)
 
 
@@ -41,11 +43,10 @@ def test_what_is_missing_is_named():
 
 
 def test_a_worker_whose_beat_stands_still_is_gone(monkeypatch):
-    monkeypatch.setattr(health, "SILENT", 0.0)
     monkeypatch.setattr(health, "_FRESH", 0.0)
     a_worker("one", "io")
+    redis_client().expire(keys.worker("one"), int(FORGOTTEN_AFTER - GONE_AFTER))
     with serving() as served, served.client() as client:
-        client.get("/readyz")
         assert client.get("/readyz").json()["checks"]["worker_io"]["ok"] is False
 
 

@@ -17,11 +17,11 @@ from jobs.supervisor import disk
 from jobs.supervisor.prepare import A_STATIC_FILE, is_up_to_date
 from jobs.web.live.sql import in_sql
 from jobs.wire import events, keys
+from jobs.wire.connection import fullness
+from jobs.wire.workers import Record, ask, read
 
 #: [s] that SQL may be behind the stream.
 MOST_LAG = 15.0
-#: [s] without a beat after which a worker counts as gone; it beats every 5 s (LINE 2).
-SILENT = 30.0
 #: [s] that one check may take, and for which an answer is given again.
 _PATIENCE = 3.0
 _FRESH = 1.0
@@ -57,8 +57,6 @@ class Health:
             "storage": lambda: self._room("STORAGE_URL"),
             "static": self._static,
         }
-        #: Worker process: (its last beat, when it was first seen [s, monotonic]).
-        self._beats: dict[str, tuple[str, float]] = {}
         self._last: tuple[float, dict[str, tuple[bool, str]]] = (float("-inf"), {})
         self._lock = asyncio.Lock()
         self._is_migrated = False
@@ -106,7 +104,8 @@ class Health:
         return "The database answers."
 
     async def _redis(self) -> str:
-        await self.redis.ping()
+        if trouble := fullness(await self.redis.info("memory")):
+            raise Finding(trouble)
         return "Redis answers."
 
     async def _keeper(self) -> str:
@@ -136,23 +135,12 @@ class Health:
         return check
 
     async def workers(self) -> list[Worker]:
-        """The worker processes whose beat moves, judged by this process' own clock (LINE 4)."""
+        """The worker processes that are heard."""
         names = sorted(await self.redis.smembers(keys.WORKERS))
         async with self.redis.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.hmget(keys.worker(name), "beat", "info", "held")
+            ask(pipe, names)
             answers = await pipe.execute()
-        now, alive = time.monotonic(), []
-        self._beats = {name: self._beats[name] for name in names if name in self._beats}
-        for name, (beat, info, held) in zip(names, answers, strict=True):
-            if beat is None or info is None:
-                continue
-            last = self._beats.get(name)
-            if last is None or last[0] != beat:
-                last = self._beats[name] = (beat, now)
-            if now - last[1] < SILENT:
-                alive.append(_worker(json.loads(info), held))
-        return alive
+        return [_worker(record) for record in read(names, answers) if not record.is_gone]
 
     async def _room(self, name: str) -> str:
         folder = disk.places().get(name)
@@ -170,13 +158,14 @@ class Health:
         return "There."
 
 
-def _worker(info: dict[str, Any], held: str | None) -> Worker:
+def _worker(record: Record) -> Worker:
+    size = record.info.get("concurrency")
     return Worker(
-        node=str(info.get("node", "")),
-        pool=str(info.get("pool", "")),
-        queues=tuple(info.get("queues", ())),
-        concurrency=int(info.get("concurrency") or 0),
-        held=len(json.loads(held)) if held else 0,
+        node=str(record.info["node"]),
+        pool=str(record.info.get("pool", "")),
+        queues=record.queues,
+        concurrency=size if isinstance(size, int) else 0,
+        held=len(record.held),
     )
 
 
