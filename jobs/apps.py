@@ -21,9 +21,11 @@ class JobsConfig(AppConfig):
         from jobs.browse import search
         from jobs.schedules import reckon
         from jobs.web.live import signals
+        from jobs.web.login import doors
         from jobs.worker import setup
 
         setup.install()
         reckon.connect()
         signals.connect()
+        doors.connect()
         post_migrate.connect(search.after_migrate, sender=self, dispatch_uid="jobs.search")

@@ -103,6 +103,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "jobs.web.login.doors.SlowDown",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "jobs.web.outages.Outages",
@@ -125,6 +126,8 @@ TEMPLATES = [
     },
 ]
 FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
+# The first lets nobody in: it slows down whoever guesses passwords, before the second looks at one.
+AUTHENTICATION_BACKENDS = ["jobs.web.login.doors.SlowedDown", "django.contrib.auth.backends.ModelBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"

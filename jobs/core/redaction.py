@@ -2,14 +2,18 @@
 
 import base64
 import hashlib
-import re
+import json
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 
-MASK = "••••••"
-_SECRET_NAME = re.compile(r"pass(word|wd|phrase)?$|secret|token|api_?key|credential|authorization|private_?key", re.I)
+from jobs.core.secret_names import is_secret_name
+from jobs.core.secret_texts import MASK, masked_text
+
 _MARK = "encrypted:"
 
 
@@ -29,10 +33,6 @@ def decrypt(value: str) -> str:
         return _fernet().decrypt(value.removeprefix(_MARK).encode()).decode()
     except InvalidToken as error:
         raise ValueError("this secret was encrypted under another SECRET_KEY; submit the job again") from error
-
-
-def is_secret_name(name: str) -> bool:
-    return bool(_SECRET_NAME.search(name))
 
 
 def sealed(value: Any, name: str = "") -> Any:
@@ -56,20 +56,80 @@ def opened(value: Any) -> Any:
 
 
 def holds_mask(value: Any) -> bool:
-    """Whether something was masked in JSON: the real value is not to be had again."""
+    """Whether something was masked in JSON, or within one of its texts: the real value is not to be had again."""
     if isinstance(value, dict):
         return any(map(holds_mask, value.values()))
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return any(map(holds_mask, value))
-    return value == MASK
+    return isinstance(value, str) and MASK in value
+
+
+#: Values that cannot carry a secret unless their name says so.
+_PLAIN = (int, float, complex, date, time, timedelta, Decimal, UUID)
+#: Of {"name": "X-Api-Key", "value": …}, as forms and headers are often told.
+_NAMING, _NAMED = ("name", "key", "header", "field"), ("value", "val", "content")
 
 
 def masked(value: Any, name: str = "") -> Any:
-    """A copy of JSON-like `value` in which whatever has a secret's name, or is ciphertext, is masked."""
+    """A copy of JSON-like `value` in which whatever has a secret's name, or is ciphertext, is masked.
+
+    Also masked: secrets that show themselves within a text (addresses with a password, headers, JSON in a text), the
+    second of a pair whose first is a secret's name, what follows an option such as `--password`. Nothing, true and
+    false stay: they say that a secret is missing, and not which. Numbers and whole objects under a secret's name go.
+    """
+    if value is None or isinstance(value, bool) or value in ("", b"") or (name and is_secret_name(name)):
+        return _hidden(value)
     if isinstance(value, dict):
-        return {key: masked(item, str(key)) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [masked(item, name) for item in value]
-    if isinstance(value, str) and (value.startswith(_MARK) or (value and _SECRET_NAME.search(name))):
-        return MASK
-    return value
+        return _masked_dict(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return _masked_list(list(value))
+    if isinstance(value, str):
+        return MASK if value.startswith(_MARK) else _masked_text(value)
+    if isinstance(value, _PLAIN):
+        return value
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else str(value)
+    return value if (hidden := _masked_text(text)) == text else hidden
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_hidden(item) for item in value]
+    return value if value is None or isinstance(value, bool) or value in ("", b"", {}) else MASK
+
+
+def _masked_dict(value: dict[Any, Any]) -> dict[Any, Any]:
+    found = {
+        key: masked(item, key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key))
+        for key, item in value.items()
+    }
+    if any(isinstance(value.get(key), str) and is_secret_name(value[key]) for key in _NAMING):
+        found |= {key: _hidden(value[key]) for key in _NAMED if key in value}
+    return found
+
+
+def _masked_list(items: list[Any]) -> list[Any]:
+    found = []
+    before: Any = None
+    for item in items:
+        is_pair = isinstance(item, list | tuple) and len(item) == 2
+        if isinstance(before, str) and before.startswith("-") and "=" not in before and is_secret_name(before):
+            found.append(_hidden(item))
+        elif is_pair and isinstance(item[0], str) and is_secret_name(item[0]):
+            found.append([item[0], _hidden(item[1])])
+        else:
+            found.append(masked(item))
+        before = item
+    return found
+
+
+def _masked_text(text: str) -> str:
+    """JSON within a text is masked as JSON: a name there may have numbers and objects under it."""
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            told = json.loads(text)
+            if isinstance(told, dict | list):
+                hidden = masked(told)
+                return text if hidden == told else json.dumps(hidden, ensure_ascii=False)
+        except (ValueError, RecursionError):
+            pass  # only looks like JSON
+    return masked_text(text)

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from kombu.utils import json as kombu_json
 
 from jobs.core.errors import Refused
-from jobs.core.redaction import sealed
+from jobs.core.redaction import MASK, holds_mask, sealed
 from jobs.core.typed import unwrapped
 from jobs.foreign.fields import ABSENT, Json, OneOf, field_for, list_field, object_field, optional_of, text_of
 
@@ -107,6 +107,9 @@ class TaskForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         for name, parameter in self.parameters.items():
+            if holds_mask(data.get(name)):
+                # What the form began with was masked; stored again it would be passed on as if it were the secret.
+                self.add_error(name, ValidationError(f"{MASK} stands for a secret that is not shown: give it again."))
             if parameter.kind == _EXTRA and isinstance(extra := data.get(name), dict):
                 known = [each for each in extra if each in self.parameters and self.parameters[each].kind in _BY_NAME]
                 if known:

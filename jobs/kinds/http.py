@@ -15,8 +15,9 @@ from django.core.exceptions import ValidationError
 from jobs.core.errors import PermanentError
 from jobs.core.fields import KB, MB, SecretField, size_in_words
 from jobs.core.kind import Context, Kind
-from jobs.core.redaction import MASK, masked
+from jobs.core.redaction import MASK
 from jobs.core.retry import Exponential, Retry
+from jobs.core.secret_names import is_secret_name
 from jobs.kinds._net import urls
 from jobs.kinds._net.client import REPEATABLE, Answer, Client, FetchError, Request
 
@@ -104,7 +105,7 @@ class HttpForm(Kind.Form):
 
     def clean_headers(self) -> str:
         for name, _ in parsed_headers(self.cleaned_data["headers"]):
-            if _is_secret(name):
+            if is_secret_name(name):
                 raise ValidationError(f"{name} is secret: give it in Authorization or as the secret header.")
         return self.cleaned_data["headers"]
 
@@ -153,10 +154,6 @@ def parsed_headers(text: str) -> list[tuple[str, str]]:
         _check_value(name, value)
         found.append((name, value))
     return found
-
-
-def _is_secret(name: str) -> bool:
-    return name.lower() == "cookie" or masked("x", name.replace("-", "_")) == MASK
 
 
 def _check_value(name: str, value: str) -> None:
@@ -298,7 +295,7 @@ def _result(answer: Answer, ctx: Context) -> dict[str, Any]:
 
 
 def _harmless(name: str, value: str) -> str:
-    return MASK if name.lower() == "set-cookie" or _is_secret(name) else value[:1_000]
+    return MASK if is_secret_name(name) else value[:1_000]
 
 
 def _shortened(text: str) -> str:

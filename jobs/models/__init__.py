@@ -9,6 +9,7 @@ from jobs.models.incident import Incident
 from jobs.models.job import Job
 from jobs.models.lease import Lease
 from jobs.models.ledger import LedgerEntry
+from jobs.models.logincount import LoginCount
 from jobs.models.logline import LogLine
 from jobs.models.mail import Mail
 from jobs.models.schedule import Schedule
@@ -32,6 +33,7 @@ __all__ = [
     "Lease",
     "LedgerEntry",
     "LogLine",
+    "LoginCount",
     "Mail",
     "SavedView",
     "Schedule",

@@ -179,3 +179,10 @@ class TestSchema:
         check = Draft202012Validator(schema)
         assert check.is_valid({"parcel": {"weight": 1, "to": {"street": "s"}}})
         assert not check.is_valid({"parcel": {"weight": 1, "to": {"number": 2}}})
+
+
+def test_what_was_shown_masked_is_not_stored_as_the_secret():
+    """Any field may have begun with a mask: a whole value, a part of JSON, the password in an address."""
+    for given in ("postgres://bob:••••••@db/shop", "••••••"):
+        assert "give it again" in errors_of("login", user=given, password="p")["user"][0]
+    assert "give it again" in errors_of("login", user="u", password="p", settings={"pin": "••••••"})["settings"][0]

@@ -12,13 +12,13 @@ from typing import Any
 
 from django.conf import settings
 
+from jobs.kinds._net.special import is_special
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 HINT = "Private networks are refused unless an administrator sets ALLOW_PRIVATE_URLS=true."
 #: [s] that the addresses of a name are remembered by one client.
 REMEMBERED = 60.0
-#: IPv6 prefixes whose last 32 bits are an IPv4 address that a gateway forwards to.
-_TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 
 
 class PrivateAddress(Exception):
@@ -35,22 +35,7 @@ def private_allowed() -> bool:
 
 def is_public(address: Address) -> bool:
     """Whether an address belongs to the public internet, also where it carries another inside."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if inner := _inner(address):
-            return is_public(inner)
-        if address.is_site_local:
-            return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    if address.ipv4_mapped or address.sixtofour:
-        return address.ipv4_mapped or address.sixtofour
-    if address.teredo:
-        return address.teredo[1]
-    if any(address in network for network in _TRANSLATED):
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return None
+    return not is_special(address)
 
 
 class Resolver:
