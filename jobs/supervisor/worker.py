@@ -25,10 +25,12 @@ def worker_argv(pool: str, concurrency: int | None = None, node: str | None = No
     # Two warnings of which docs/pools.md says what to make: eventlet's about itself, at Celery's import of it, and
     # Celery's about root, whose danger is pickle, which this site never reads.
     quiet = ("-W", "ignore::Warning:celery", "-W", "ignore::Warning:celery.platforms")
+    # Neither gossip nor mingle, which ask every other worker. The heartbeat stays: without it Celery builds no
+    # dispatcher of events, and Flower, `celery events` and exporters would never see this worker.
     return [
         sys.executable, *quiet, "-m", "celery", "--quiet", "-A", settings.JOBSITE_CELERY_APP, "worker",
         "-P", implementation, "-c", str(concurrency or default), "-Q", pool, "-n", f"{node or pool}@%h",
-        "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat",
+        "--loglevel", "INFO", "--without-gossip", "--without-mingle",
     ]  # fmt: skip
 
 
