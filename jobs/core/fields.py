@@ -98,3 +98,8 @@ class TrialField(forms.BooleanField):
 
     def __init__(self, **kwargs: Any):
         super().__init__(required=False, **kwargs)
+
+
+def secret_fields(kind: Any) -> frozenset[str]:
+    """Names of the fields of a kind's form that hold secrets: what is ciphertext of its parameters."""
+    return frozenset(name for name, field in kind.Form.base_fields.items() if isinstance(field, SecretField))

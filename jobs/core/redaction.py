@@ -22,6 +22,15 @@ def _fernet() -> Fernet:
     return Fernet(base64.urlsafe_b64encode(key))
 
 
+class StoredSecret(str):
+    """A ciphertext out of a row of ours. Only such is opened on the way in: what somebody sends that looks like one is
+    text like any other, so that nobody has a ciphertext of somebody else's, copied from the database, put in clear."""
+
+
+def is_ciphertext(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(_MARK)
+
+
 def encrypt(text: str) -> str:
     """Ciphertext that only processes with the same SECRET_KEY can read."""
     return _MARK + _fernet().encrypt(text.encode()).decode()

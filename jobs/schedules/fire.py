@@ -24,6 +24,7 @@ from jobs.schedules.reckon import set_run, update_rows, with_task
 from jobs.submit import submit
 from jobs.submit.foreign import draft_task, submit_task
 from jobs.submit.submit import Draft, draft, insert_drafts, publish_now
+from jobs.submit.validate import out_of_a_row
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +129,7 @@ def _made(schedule: Schedule, slot: datetime | None, user: Any, of_kind: Callabl
     kwargs = json.loads(task.kwargs or "{}")
     kind = kind_of_task(task.task)
     if kind:
-        return of_kind(kind, kwargs, **options)
+        return of_kind(kind, out_of_a_row(kind, kwargs), **options)
     args, kwargs = readable_call_of({"args": json.loads(task.args or "[]"), "kwargs": kwargs})
     return of_task(task.task, args, kwargs, **options)
 

@@ -17,6 +17,7 @@ from jobs.models.writing import write
 from jobs.submit.foreign import rerun_task
 from jobs.submit.live import live_state, wait_for_record
 from jobs.submit.submit import first_check, publish_now, submit
+from jobs.submit.validate import out_of_a_row
 
 
 def retry(job: Job, user: Any = None, via: str = "form") -> Job:
@@ -123,7 +124,7 @@ def rerun(
         merged: Mapping[str, Any] = params or {}
     else:
         fields = kind.Form().fields
-        kept = {name: value for name, value in job.params.items() if name in fields}
+        kept = out_of_a_row(kind, {name: value for name, value in job.params.items() if name in fields})
         for name, field in fields.items():
             if isinstance(field, UploadField) and files and files.getlist(name):
                 kept.pop(name, None)

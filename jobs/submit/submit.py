@@ -12,10 +12,12 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from jobs.core import priorities
 from jobs.core.access import is_operator, may_see, may_submit
 from jobs.core.errors import Conflict, Refused
+from jobs.core.fields import secret_fields
 from jobs.core.kind import POOLS, Kind
 from jobs.core.moment import WITHIN, is_usable
 from jobs.core.registry import all_kinds, get_kind
@@ -70,7 +72,7 @@ def submit(
     data = cleaned(form)
     plain = to_json(form, data)
     given = uploads(form, data)
-    fingerprint = _fingerprint(kind, plain, given) if idempotency_key else ""
+    fingerprint = _fingerprint(kind, plain, data, given) if idempotency_key else ""
     if idempotency_key and (earlier := earlier_job(user, idempotency_key, fingerprint)):
         return earlier
     quota.check(user, 1)
@@ -345,17 +347,24 @@ def _copies(kept: list[str], job: Job, user: Any, ids: Mapping[str, str] = Mappi
     ]
 
 
-def _fingerprint(kind: type[Kind], plain: Mapping[str, Any], given: Mapping[str, list[Any]]) -> str:
-    """What makes two submissions the same: kind, parameters, and the content of the files."""
-    parts: list[Any] = [kind.slug, {name: value for name, value in plain.items() if not _is_ciphertext(value)}]
+def _fingerprint(
+    kind: type[Kind], plain: Mapping[str, Any], data: Mapping[str, Any], given: Mapping[str, list[Any]]
+) -> str:
+    """What makes two submissions the same: kind, parameters, and the content of the files.
+
+    Of a secret, whose ciphertext differs each time, a keyed digest: another secret is another submission, and the
+    stored fingerprint does not help to guess it.
+    """
+    secrets = secret_fields(kind)
+    open_ones = {name: value for name, value in plain.items() if name not in secrets}
+    parts: list[Any] = [kind.slug, open_ones]
+    parts += [
+        [name, salted_hmac("jobs.idempotency", str(data.get(name) or "")).hexdigest()] for name in sorted(secrets)
+    ]
     for name, uploads_ in sorted(given.items()):
         for upload in uploads_:
             parts.append([name, upload.name, upload.size, digest(upload)])
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _is_ciphertext(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("encrypted:")  # differs at each encryption
 
 
 def digest(upload: Any) -> str:

@@ -12,10 +12,10 @@ from django.utils.datastructures import MultiValueDict
 
 from jobs.core.access import may_see
 from jobs.core.errors import Refused, unknown
-from jobs.core.fields import FileRef, SecretField, UploadField
+from jobs.core.fields import FileRef, SecretField, UploadField, secret_fields
 from jobs.core.kind import Kind
 from jobs.core.plain import plain
-from jobs.core.redaction import MASK, decrypt, encrypt
+from jobs.core.redaction import MASK, StoredSecret, decrypt, encrypt, is_ciphertext
 from jobs.core.twin import twin
 from jobs.models import Artifact
 
@@ -84,7 +84,7 @@ def _add_value(data: "MultiValueDict[str, Any]", name: str, field: forms.Field, 
         data.setlist(name, [_text(item) for item in value])
     elif isinstance(field, forms.JSONField):
         data[name] = value if isinstance(value, str) else json.dumps(value)
-    elif isinstance(field, SecretField) and isinstance(value, str) and value.startswith("encrypted:"):
+    elif isinstance(field, SecretField) and isinstance(value, StoredSecret):
         data[name] = _clear(name, value)
     elif isinstance(field, SecretField) and value == MASK:
         raise Refused({name: ["The stored secret cannot be read back: give it again."]})
@@ -92,12 +92,21 @@ def _add_value(data: "MultiValueDict[str, Any]", name: str, field: forms.Field, 
         data[name] = _text(value)
 
 
+def out_of_a_row(kind: type[Kind], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters that a row of ours holds, ready to be bound again: the ciphertexts of its secret fields are known as
+    such."""
+    secrets = secret_fields(kind)
+    return {
+        name: StoredSecret(value) if name in secrets and is_ciphertext(value) else value
+        for name, value in params.items()
+    }
+
+
 def _clear(name: str, secret: str) -> str:
     try:
         return decrypt(secret)
     except ValueError as error:
-        hint = "What begins with “encrypted:” is taken for a stored one."
-        raise Refused({name: [f"The stored secret cannot be read: give it again. {hint}"]}) from error
+        raise Refused({name: ["The stored secret cannot be read: give it again."]}) from error
 
 
 def _text(value: Any) -> str:

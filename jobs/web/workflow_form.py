@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.signing import BadSignature, Signer
 from django.forms.utils import ErrorDict
 from django.http import HttpRequest, QueryDict
 from django.utils.datastructures import MultiValueDict
@@ -90,6 +91,8 @@ class FormStep:
     kept: dict[str, list[Artifact]] = field(default_factory=dict)
     from_before: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    #: The same as the page sends them along, each for its user alone.
+    signed: dict[str, str] = field(default_factory=dict)
     #: Where it stands in what is submitted, e.g. chain[1].group[0].
     path: str = ""
 
@@ -143,7 +146,7 @@ class FormStep:
             if isinstance(each, UploadField):
                 yield name, self._files(name)
             elif isinstance(each, SecretField):
-                yield name, _sent(self.form, name) or self.secrets[name]
+                yield name, _sent(self.form, name) or self._secret(name)
             elif not isinstance(each, TrialField):
                 yield name, _sent(self.form, name)
 
@@ -153,11 +156,16 @@ class FormStep:
             return [artifact.id for artifact in self.kept.get(name, [])]
         return "${item}" if self.options.cleaned_data["runs"] == FILES else _files_named(pattern)
 
+    def _secret(self, name: str) -> str:
+        """In clear; "" where none was given."""
+        secret = self.secrets[name]
+        return decrypt(secret) if secret else ""
+
     def _call(self) -> dict[str, Any]:
         """The call of a task: what ${…} stands for is of any type, so that its field takes any text."""
         data = self.form.data.copy()  # type: ignore[attr-defined]
-        for name, secret in self.secrets.items():
-            data[self.form.add_prefix(name)] = decrypt(secret) if secret else ""
+        for name in self.secrets:
+            data[self.form.add_prefix(name)] = self._secret(name)
         form = plain_spoken(type(self.form)(data, prefix=self.form.prefix))
         for name, each in form.fields.items():
             if next(expressions(_sent(self.form, name)), None) is not None:
@@ -316,15 +324,22 @@ def _step(request: HttpRequest, number: int, target: Any, is_first: bool, keep_f
             _take_files(request, step, name, each, keep_files)
         elif isinstance(each, SecretField):
             clear = data.get(html_name)
-            step.secrets[name] = encrypt(clear) if clear else _ours(data.get(f"{html_name}__secret", ""))
+            sent_along = data.get(f"{html_name}__secret", "")
+            step.secrets[name] = encrypt(clear) if clear else _ours(sent_along, request.user)
+            step.signed[name] = _signer(request.user).sign(step.secrets[name]) if step.secrets[name] else ""
     return step
 
 
-def _ours(secret: str) -> str:
-    """Ciphertext that this form sent along earlier; "" for anything else."""
+def _signer(user: Any) -> Signer:
+    return Signer(salt=f"jobs.step-secret.{user.pk}")
+
+
+def _ours(signed: str, user: Any) -> str:
+    """Ciphertext that this form sent along to this user earlier; "" for anything else, as one from a database."""
     try:
+        secret = _signer(user).unsign(signed)
         return secret if decrypt(secret) else ""
-    except ValueError:
+    except (BadSignature, ValueError):
         return ""
 
 

@@ -9,9 +9,10 @@ from celery import Task, current_task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 
 from jobs.core.errors import NoRoom
+from jobs.core.fields import secret_fields
 from jobs.core.kind import Kind
 from jobs.core.outage import unwritable
-from jobs.core.redaction import decrypt
+from jobs.core.redaction import decrypt, is_ciphertext
 from jobs.core.registry import all_kinds, task_name
 from jobs.core.retry import NO_RETRY, UNTIL_ROOM, Retry
 from jobs.core.states import State
@@ -58,7 +59,7 @@ def _body(kind: type[Kind]) -> Any:
             raise RuntimeError(f"{kind.slug} runs inside a worker; submit it with jobs.submit")
         context = JobContext(execution, kind.pausable)
         try:
-            return _small(kind().run(_clear(params), context), context)
+            return _small(kind().run(_clear(kind, params), context), context)
         except SoftTimeLimitExceeded:
             raise TimeoutError(f"took longer than {kind.time_limit:g} s") from None
         except HandedOver as error:
@@ -100,11 +101,12 @@ def _policy(kind: type[Kind], error: Exception) -> tuple[Retry, Exception]:
     return UNTIL_ROOM if kind.idempotent else NO_RETRY, told
 
 
-def _clear(params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters with their secrets in clear."""
+def _clear(kind: type[Kind], params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with the secrets of the kind's own secret fields in clear. Any other text stays as it is, however
+    it begins: a letter may tell of ciphertexts."""
+    secrets = secret_fields(kind)
     return {
-        name: decrypt(value) if isinstance(value, str) and value.startswith("encrypted:") else value
-        for name, value in params.items()
+        name: decrypt(value) if name in secrets and is_ciphertext(value) else value for name, value in params.items()
     }
 
 

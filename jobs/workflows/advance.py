@@ -16,6 +16,7 @@ from django.db.models import F, Q, QuerySet
 from django_celery_results.models import TaskResult
 
 from jobs.core.errors import Refused
+from jobs.core.redaction import StoredSecret
 from jobs.core.registry import get_kind
 from jobs.core.states import UNFINISHED, State
 from jobs.models import Artifact, Edge, Job, Step, Workflow
@@ -23,6 +24,7 @@ from jobs.models.workflow import Needs, OnFailure
 from jobs.models.writing import write
 from jobs.submit.foreign import drafted_task
 from jobs.submit.submit import Draft, drafted, first_check, insert_drafts, keep_files
+from jobs.submit.validate import out_of_a_row
 from jobs.workflows import values
 from jobs.workflows.spec import MAX_STEPS, MAX_TIES, TOO_MANY_TIES
 from jobs.workflows.values import NO_ITEM, Given
@@ -169,7 +171,9 @@ def _drafted(step: Step, params: dict[str, Any], given: Given) -> Draft:
         kind = get_kind(job.kind)
         if kind is None:
             raise Refused({"kind": [f"There is no kind {job.kind!r} any more."]})
-        draft = drafted(kind, params, **options)
+        stored = out_of_a_row(kind, step.template)  # not what a step before has given, whatever it looks like
+        secrets = {name: value for name, value in stored.items() if isinstance(value, StoredSecret)}
+        draft = drafted(kind, {**params, **secrets}, **options)
     else:
         before = [] if step.immutable or step.each else [given.result]
         draft = drafted_task(job.kind, [*before, *params["args"]], params["kwargs"], **options)

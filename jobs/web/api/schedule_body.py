@@ -19,7 +19,7 @@ from jobs.schedules.editor import Editor, is_skipping, pause_of
 from jobs.schedules.forms import CRON, EVERY, ONCE, PERIODS, ScheduleForm, initial_of
 from jobs.schedules.outlook import outlook
 from jobs.schedules.target import ForeignForm, Target, target_of
-from jobs.submit.validate import bind
+from jobs.submit.validate import bind, out_of_a_row
 from jobs.web.api.body import Body
 from jobs.web.api.problem import invalid
 from jobs.web.pages.schedule_rows import Row, late_by
@@ -158,6 +158,8 @@ def _values(body: Body, schedule: Schedule | None) -> dict[str, Any]:
 def _params(request: HttpRequest, body: Body, target: Target, schedule: Schedule | None) -> Any:
     given = body.get("params", {})
     stored = target.stored(schedule.task) if schedule else {}
+    if target.kind:
+        stored = out_of_a_row(target.kind, stored)
     if target.kind is None:
         return _foreign(target, {**stored, **given})
     known = target.kind.Form.base_fields

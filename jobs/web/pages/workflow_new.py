@@ -134,7 +134,7 @@ def _shown(step: FormStep) -> dict[str, Any]:
                 step.from_before.get(name),
             )
         elif isinstance(each, SecretField):
-            bound.secret = step.secrets.get(name, "")
+            bound.secret = step.signed.get(name, "")
     return {
         "step": step,
         "form": form,
