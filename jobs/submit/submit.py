@@ -274,7 +274,7 @@ def priority_number(priority: str | int | None) -> int:
         return priorities.BY_NAME[str(priority)]
     if isinstance(priority, int) and not isinstance(priority, bool) and priority in priorities.NAMES:
         return priority
-    raise Refused({"priority": [f"{priority!r} is none: expected {', '.join(priorities.BY_NAME)}."]})
+    raise Refused({"priority": [f"{str(priority)[:80]!r} is none: expected {', '.join(priorities.BY_NAME)}."]})
 
 
 def queue_for(kind: type[Kind], queue: str | None, user: Any) -> str:

@@ -129,7 +129,9 @@ def _add_stored_files(given: "MultiValueDict[str, Any]", name: str, value: Any, 
             artifact = next((row for row in same if _may_use(user, row)), None)
         if artifact is None:
             named = item.get("artifact") if isinstance(item, Mapping) else item
-            raise Refused({name: [f"No stored file {named!r}. Upload one, or name an artifact of a job of yours."]})
+            raise Refused(
+                {name: [f"No stored file {str(named)[:80]!r}. Upload one, or name an artifact of a job of yours."]}
+            )
         given.appendlist(name, FileRef(artifact.id, artifact.name, artifact.size, artifact.path))
 
 

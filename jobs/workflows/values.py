@@ -100,7 +100,7 @@ def _value(expression: str, given: Given) -> Any:
         try:
             value = value[int(part)] if isinstance(value, list) else value[part]
         except (KeyError, IndexError, ValueError, TypeError):
-            raise _refused(expression, f"there is no {part!r} in what the step before gave.") from None
+            raise _refused(expression, f"there is no {str(part)[:80]!r} in what the step before gave.") from None
     return value
 
 

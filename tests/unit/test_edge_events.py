@@ -277,3 +277,11 @@ def test_a_page_that_was_open_before_the_server_knew_the_stream_loads_itself_aga
         return said
 
     assert b"reset" in asyncio.run(heard())
+
+
+def test_a_last_event_id_that_is_none_is_refused():
+    _, token = person("alice")
+    with serving() as served, served.client(token) as client:
+        for text in ("\u00b2-0", "x", "1-\u00b2", "-"):
+            answer = client.get("/api/v1/events", headers={"Last-Event-ID": text.encode("latin-1")})
+            assert answer.status_code == 422, text

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from jobs.models import Job
+from jobs.models import ApiToken, Job
 from jobs.web.live import poll
 from jobs.wire import keys
 from jobs.wire.connection import redis_client
@@ -170,3 +170,24 @@ def test_a_foreign_id_may_hold_slashes_and_umlauts():
     with serving() as served, served.client(token) as client:
         answer = client.get("/api/v1/jobs/nightly%2F%C3%BCbung%201")
     assert answer.json()["id"] == "nightly/übung 1"
+
+
+def test_a_held_poll_ends_with_its_token():
+    user, token = person("alice")
+    job = moving_job(user)
+    with serving() as served, served.client(token) as client:
+        etag = client.get(f"/api/v1/jobs/{job.id}").headers["etag"]
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(
+            client.get(f"/api/v1/jobs/{job.id}?wait=30", headers={"If-None-Match": etag})
+        ))  # fmt: skip
+        asking.start()
+        ApiToken.objects.all().delete()
+        asking.join(15)
+    assert [answer.status_code for answer in answers] == [401]
+
+
+def test_a_call_that_there_is_not_is_a_problem_whatever_the_method(client):
+    for method in ("get", "post", "put", "delete", "patch"):
+        answer = getattr(client, method)("/api/v1/nothing")
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json"), method

@@ -148,7 +148,7 @@ def rerun_job(request: HttpRequest, body: Body, id: str) -> JsonResponse:
 def _rerun_part(request: HttpRequest, old: Job, part: str, body: Body) -> Job:
     if old.kind_class is None or part not in old.kind_class.parts:
         known = ", ".join(old.kind_class.parts) if old.kind_class else ""
-        raise invalid({"only": [f"{part!r} is no part of such a job. There are: {known or 'none'}."]})
+        raise invalid({"only": [f"{str(part)[:80]!r} is no part of such a job. There are: {known or 'none'}."]})
     if body.files:
         raise invalid({"only": ["Files cannot come along: those of the job are taken."]})
     options = _options(body, old.kind_class, request)

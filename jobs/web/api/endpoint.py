@@ -128,7 +128,7 @@ def checked(call: Call, request: HttpRequest) -> list[Body]:
     _check_query(call, request)
     if call.body is None:
         return []
-    if (length := request.META.get("CONTENT_LENGTH")) and not str(length).isdigit():
+    if (length := request.META.get("CONTENT_LENGTH")) and not str(length).isdecimal():
         raise RequestDataTooBig
     return [read_body(request, call.body, takes_files=call.takes_files)]
 
@@ -147,6 +147,7 @@ def finish(response: R) -> R:
     return response
 
 
+@csrf_exempt  # else a POST is told of a missing token, in HTML, where nothing takes a POST
 def not_found(request: HttpRequest) -> HttpResponseBase:
     """The catch-all below /api/: a problem, not a page."""
     response = Problem(404, f"No call {request.path[:200]}. They are listed at {PREFIX}docs.").response()

@@ -79,14 +79,16 @@ class Polls:
             view = await self._view_for(who, job)
             known = headers.get(b"if-none-match")
             if wait and known and _matches(known, view.etag):
-                view = await self._changed(who, job, known, view, wait, receive)
+                view = await self._changed(who, headers, job, known, view, wait, receive)
         except Exception as error:
             return await refuse(send, problem_of(error))
         if known and _matches(known, view.etag):
             return await respond(send, 304, headers=view.headers)
         return await respond(send, 200, view.body, view.headers)
 
-    async def _changed(self, who: Who, job: str, known: bytes, view: View, wait: float, receive: Receive) -> View:
+    async def _changed(
+        self, who: Who, headers: dict[bytes, bytes], job: str, known: bytes, view: View, wait: float, receive: Receive
+    ) -> View:
         """The job as soon as it differs from what the client knows, or as it is after `wait` [s]."""
         deadline = time.monotonic() + wait
         gone = asyncio.create_task(until_disconnect(receive))
@@ -102,6 +104,10 @@ class Polls:
                             await told.wait()
                     # Cleared before looking: what is told while we look makes us look again.
                     told.clear()
+                    # From memory, which a revoked or expired token and a lost right clear.
+                    now = await self.access.who(headers)
+                    if now is None or (now.user, now.is_operator) != (who.user, who.is_operator):
+                        raise Problem(401, "The access with which this was asked has ended.")
                     view = await self._view_for(who, job)
         finally:
             gone.cancel()

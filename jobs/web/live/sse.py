@@ -86,4 +86,5 @@ async def _may_go_on(who: Who, headers: dict[bytes, bytes], access: Access) -> b
 
 def _is_stream_id(text: str) -> bool:
     milliseconds, _, sequence = text.partition("-")
-    return milliseconds.isdigit() and (not sequence or sequence.isdigit()) and len(text) <= 40
+    # isdigit alone takes digits of all scripts, "²" among them, which no number is read from.
+    return text.isascii() and milliseconds.isdigit() and (not sequence or sequence.isdigit()) and len(text) <= 40
