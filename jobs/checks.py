@@ -1,5 +1,6 @@
 """`manage.py check`: what in a project's settings makes Jobsite see less, or refuse what other workers do."""
 
+from pathlib import Path
 from typing import Any
 
 from celery import current_app
@@ -9,6 +10,33 @@ from django.core.checks import CheckMessage, Info, Warning, register
 from jobs.wire.celery_result import celery_keeps_results, is_ours
 
 _GREEN = ("eventlet", "gevent")
+
+
+@register("jobs")
+def static_files(**kwargs: Any) -> list[CheckMessage]:
+    """Without its style sheet a page is there, and nobody can read it."""
+    from django.contrib.staticfiles import finders
+
+    if finders.find("jobsite.css") is None:
+        return [
+            Warning(
+                "Jobsite's static files are not found: its pages have neither style nor scripts.",
+                hint="STATICFILES_DIRS = [..., jobs.conf.STATIC]",
+                id="jobs.W002",
+            )
+        ]
+    root = settings.STATIC_ROOT
+    if not settings.DEBUG and (not root or not (Path(root) / "jobsite.css").exists()):
+        return [
+            Warning(
+                "DEBUG is off, where Django serves no static files by itself, and Jobsite's are not collected in "
+                f"STATIC_ROOT ({root or 'not set'}): its pages have neither style nor scripts.",
+                hint="Set STATIC_ROOT, run manage.py collectstatic, and have your web server serve that folder; "
+                "manage.py web does both by itself.",
+                id="jobs.W003",
+            )
+        ]
+    return []
 
 
 @register("jobs")

@@ -58,6 +58,10 @@ DEFAULTS: dict[str, Any] = {
     "ASGI_APPLICATION": _asgi,
     "JOBSITE_CELERY_APP": _celery_app,
     "JOBSITE_QUEUES": dict,
+    #: Who may come in: "staff", or "everybody" who has an account.
+    "JOBSITE_ADMITS": "staff",
+    #: Slugs of the kinds of Jobsite's own that are offered, or "all".
+    "JOBSITE_KINDS": list,
     "EMAIL_IS_CAUGHT": False,
     "ALLOWED_SENDERS": list,
     "ALLOW_PRIVATE_URLS": False,

@@ -130,6 +130,11 @@ FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
 AUTHENTICATION_BACKENDS = ["jobs.web.login.doors.SlowedDown", "django.contrib.auth.backends.ModelBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
+# Accounts of this site are made for its users; all that comes with it is theirs to use.
+JOBSITE_ADMITS = "everybody"
+JOBSITE_KINDS = "all"
+# `manage.py web` collects the static files before it serves them.
+SILENCED_SYSTEM_CHECKS = ["jobs.W003"]
 LOGOUT_REDIRECT_URL = "login"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from django.conf import settings
+
 from jobs.core.kind import Kind
+
+EVERYBODY, STAFF = "everybody", "staff"
 
 #: Scopes of tokens, each including those before it.
 SCOPES = ("read", "write", "admin")
@@ -11,6 +15,12 @@ SCOPES = ("read", "write", "admin")
 def is_operator(user: Any) -> bool:
     """Operators see and steer every job; others only their own."""
     return bool(user.is_active and user.is_staff)
+
+
+def is_admitted(user: Any) -> bool:
+    """Whether somebody who is logged in may come in at all. In a project that has accounts for its own purposes, those
+    of customers perhaps, that is the staff unless JOBSITE_ADMITS says "everybody"."""
+    return bool(user.is_active and (user.is_staff or settings.JOBSITE_ADMITS == EVERYBODY))
 
 
 def may_see(user: Any, owner_id: int | None) -> bool:

@@ -1,12 +1,16 @@
-"""All kinds, by slug: those of `jobs/kinds/`, then those of every installed app's `kinds.py`."""
+"""All kinds, by slug: those of `jobs/kinds/` that the settings name, and those of every installed app's `kinds.py`."""
 
 import importlib
 import pkgutil
 from functools import cache
 from typing import Any
 
+from django.conf import settings
+
 from jobs.core.access import may_submit
 from jobs.core.kind import Kind
+
+ALL = "all"
 
 
 @cache
@@ -26,11 +30,18 @@ def all_kinds() -> dict[str, type[Kind]]:
         if config.name != "jobs" and config.module and module_has_submodule(config.module, "kinds"):
             importlib.import_module(f"{config.name}.kinds")
     found: dict[str, type[Kind]] = {}
-    for kind in sorted(_subclasses(Kind), key=lambda kind: (kind.order, kind.label)):
+    for kind in sorted(filter(_is_on, _subclasses(Kind)), key=lambda kind: (kind.order, kind.label)):
         if other := found.get(kind.slug):
             raise TypeError(f"two kinds have the slug {kind.slug!r}: {other.__module__} and {kind.__module__}")
         found[kind.slug] = kind
     return found
+
+
+def _is_on(kind: type[Kind]) -> bool:
+    """A kind of the project's own always; of those that come with Jobsite, which send mail and fetch from the network,
+    the ones that JOBSITE_KINDS names."""
+    named = settings.JOBSITE_KINDS
+    return not kind.__module__.startswith("jobs.kinds.") or named == ALL or kind.slug in named
 
 
 def kinds_for(user: Any) -> list[type[Kind]]:

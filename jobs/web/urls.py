@@ -1,6 +1,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from jobs.web import converters  # noqa: F401 - registers them
+from jobs.web.admitted import for_the_admitted
 from jobs.web.pages import (
     account,
     audit,
@@ -25,8 +26,9 @@ from jobs.web.pages import (
 )
 from jobs.web.slashes import with_slash
 
-_pages: list[URLPattern] = [
-    *account.urlpatterns,
+#: Open to everybody who has an account here, for their password's sake.
+_account: list[URLPattern] = account.urlpatterns
+_pages: list[URLPattern] = for_the_admitted([
     *theme.urlpatterns,
     *new_task.urlpatterns,
     *new.urlpatterns,
@@ -45,12 +47,12 @@ _pages: list[URLPattern] = [
     *workflow_ready.urlpatterns,
     *workflow_new.urlpatterns,
     *workflows.urlpatterns,
-]
+])  # fmt: skip
 urlpatterns: list[URLPattern | URLResolver] = [
     # First: programs ask far more often than people, and Django tries one address after the other.
     path("", include("jobs.web.api.urls")),
+    *_account,
     *_pages,
-    *with_slash(_pages),
-    *job.urlpatterns,
-    *workflows.of_one,
+    *with_slash([*_account, *_pages]),
+    *for_the_admitted([*job.urlpatterns, *workflows.of_one]),
 ]

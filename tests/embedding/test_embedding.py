@@ -162,6 +162,23 @@ def test_its_pages_are_whole(shop, api):
         assert "Europe/Berlin" in browser.get("/new/parcel").text
 
 
+def test_a_customers_account_does_not_come_in_and_no_kind_is_there_that_was_not_named(shop, api):
+    kinds = [kind["kind"] for kind in api.get("/api/v1/kinds").json()["items"]]
+    assert kinds == ["parcel"]
+    assert api.post("/api/v1/jobs", json={"kind": "email", "params": {}}).status_code == 422
+    make = "from django.contrib.auth.models import User; User.objects.create_user('carl', password='{0}')"
+    shop.manage("shell", "--no-imports", "-c", make.format(PASSWORD))
+    token = shop.manage("createtoken", "carl", "--scope", "write").strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{api.base_url}/api/v1/jobs", headers=headers, timeout=30).status_code == 403
+    with httpx.Client(base_url=api.base_url, timeout=30) as browser:
+        form = {"username": "carl", "password": PASSWORD, "csrfmiddlewaretoken": _hidden(browser.get("/login").text)}
+        answer = browser.post("/login", data=form)
+        assert answer.headers["location"] == "/", "the console, and no page that nobody has"
+        for address in ("/", "/new", "/jobs", "/schedules", "/new/parcel"):
+            assert browser.get(address).status_code == 403, address
+
+
 def test_its_own_edge_is_served_too(shop, api):
     port = free_port()
     shop.start("edge", "web", "--port", str(port))

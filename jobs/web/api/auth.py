@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 
-from jobs.core.access import allows
+from jobs.core.access import allows, is_admitted
 from jobs.models import ApiToken
 from jobs.web.api.problem import Problem
 from jobs.web.api.remembered import tokens
@@ -36,6 +36,8 @@ def authenticate(request: HttpRequest, needed: str) -> None:
         scope = SESSION_SCOPE
     else:
         raise _unauthorized("Log in, or send a token: Authorization: Bearer TOKEN.")
+    if not is_admitted(request.user):
+        raise Problem(403, "This console is for the staff of the site.")
     if not allows(scope, needed):
         raise Problem(
             403,

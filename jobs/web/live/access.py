@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from redis.asyncio import Redis
 
-from jobs.core.access import is_operator
+from jobs.core.access import is_admitted, is_operator
 from jobs.web.api.problem import Problem
 from jobs.web.api.remembered import tokens
 from jobs.web.live.sql import in_sql
@@ -121,7 +121,7 @@ def _token(hashed: str) -> Who | None:
     from jobs.web.api.auth import note_use
 
     token = ApiToken.objects.select_related("user").filter(hash=hashed).first()
-    if token is None or not token.is_valid:
+    if token is None or not token.is_valid or not is_admitted(token.user):
         return None
     note_use(token)
     until = token.expires.timestamp() if token.expires else float("inf")
@@ -136,7 +136,7 @@ def _session(session_key: str) -> Who | None:
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     # Compares the session's hash with the password's, so that a changed password ends old sessions.
     user: Any = get_user(request)
-    return Who(user.pk, is_operator(user), "admin") if user.is_authenticated else None
+    return Who(user.pk, is_operator(user), "admin") if user.is_authenticated and is_admitted(user) else None
 
 
 #: This process' memory.

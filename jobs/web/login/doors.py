@@ -5,6 +5,7 @@ the old password of a change.
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import global_settings, settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.signals import user_logged_in, user_login_failed
@@ -12,6 +13,7 @@ from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 
 from jobs.web.login import slowdown
 
@@ -71,6 +73,11 @@ class _Answers:
 class Login(_Answers, LoginView):
     form_class = LoginForm
     redirect_authenticated_user = True
+
+    def get_default_redirect_url(self) -> str:
+        """The console, where the project has no wish of its own: Django's default is a page that nobody has."""
+        is_default = settings.LOGIN_REDIRECT_URL == global_settings.LOGIN_REDIRECT_URL
+        return reverse("overview") if is_default else super().get_default_redirect_url()
 
 
 class ChangeForm(PasswordChangeForm):
