@@ -1,5 +1,6 @@
 """One history: bursts of jobs with a kill in each, then quiet, then the count."""
 
+import json
 import threading
 import time
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ class History:
             f"accepted {len(load.accepted)}, sent with an error {len(load.uncertain)}, unanswered {load.unanswered}",
             f"by kind and state, with the schedule's runs and the probes: {states}",
             f"succeeded after an attempt was lost: {verdict.repeated}",
-            f"lost {len(verdict.lost)}, doubled {len(verdict.doubled)}, told wrong {len(verdict.untrue)}",
+            f"lost {len(verdict.lost)}, taken along {len(verdict.taken)}, "
+            f"doubled {len(verdict.doubled)}, told wrong {len(verdict.untrue)}",
         ]
         for name in NAMES:
             if took := sorted(each.seconds for each in self.recoveries if each.name == name):
@@ -82,7 +84,7 @@ def play(stack: Stack, folder: Path, seed: int, jobs: int, kills: int, *, messag
         storm = time.monotonic() - began
         with stack.api() as client:
             client.patch(f"schedules/{schedule}", json={"enabled": False}).raise_for_status()
-        _until_quiet(stack, load, mine, messages=messages)
+        _until_quiet(stack, mine, messages=messages)
         rest = time.monotonic() - began - storm
     finally:
         target.close()
@@ -115,17 +117,16 @@ def _submit(load: Load, burst: list[Planned], failed: list[BaseException]) -> No
         failed.append(error)
 
 
-def _until_quiet(stack: Stack, load: Load, mine: QuerySet[Job], *, messages: bool) -> None:
-    """All rows are final and all that was accepted has one; with `messages`, none is left that could start anything."""
+def _until_quiet(stack: Stack, mine: QuerySet[Job], *, messages: bool) -> None:
+    """All rows are final, and no message of a job without one is on its way; with `messages`, none at all."""
     redis = stack.redis()
     left: dict[str, Any] = {}
 
     def is_quiet() -> bool:
         left["unfinished"] = list(mine.exclude(state__in=FINAL).values_list("id", "kind", "state")[:5])
-        left["without a row"] = list(load.accepted.keys() - set(mine.values_list("id", flat=True)))[:5]
-        if messages:
-            left["queued"] = {key: redis.llen(key) for key in redis.scan_iter(_type="list")}
-            left["in hand"] = redis.hlen("unacked")
+        left["queued"] = {key: redis.llen(key) for key in redis.scan_iter(_type="list")}
+        in_hand = {json.loads(text)[0]["headers"]["id"] for text in redis.hvals("unacked")}
+        left["in hand"] = list(in_hand if messages else in_hand - set(mine.values_list("id", flat=True)))[:5]
         return not any(left.values())
 
     try:

@@ -40,9 +40,10 @@ class Killer:
 
     def order(self, count: int) -> list[str]:
         """Names to kill, each as often as the others, in an order that the seed decides."""
-        names = [NAMES[number % len(NAMES)] for number in range(count)]
-        self.rolls.shuffle(names)
-        return names
+        names: list[str] = []
+        while len(names) < count:
+            names += self.rolls.sample(NAMES, len(NAMES))
+        return names[:count]
 
     def strike(self, name: str) -> Recovery:
         began = time.monotonic()

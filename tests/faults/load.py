@@ -20,6 +20,8 @@ from tests.faults import tasks
 PROGRAMS = 8
 #: [s] that a program goes on trying to get one job accepted.
 PATIENCE = 120.0
+#: Sorts that are plain tasks, sent by Celery code.
+PLAIN = ("wait", "work")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Load:
     def _program(self, planned: list[Planned]) -> None:
         with self.api() as client:
             for one in planned:
-                if one.sort in ("wait", "work"):
+                if one.sort in PLAIN:
                     self._send(one)
                 else:
                     self._post(one, client)
