@@ -1,10 +1,10 @@
-# make up · make test · make bench · make lint · make requirements
+# make up · make test · make faults · make celery-suite · make bench · make lint · make requirements
 
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test bench lint requirements install install-dev
+.PHONY: up test faults celery-suite bench lint requirements install install-dev
 .DEFAULT_GOAL := up
 
 up: install
@@ -39,6 +39,20 @@ test: install-dev
 	$(BIN)/python -m pytest tests/embedding
 	$(BIN)/python -m pytest tests/system --ignore=tests/system/test_schedules.py --durations=15
 	TEST_DATABASE=postgres $(BIN)/python -m pytest $(ON_POSTGRES)
+
+# Half an hour: everything killed at random under load, and every job counted (docs/architecture.md). FAULTS_SEED plays
+# one again, FAULTS_JOBS and FAULTS_KILLS make it shorter or longer.
+faults: install-dev
+	$(BIN)/python -m pytest -q tests/faults
+	TEST_DATABASE=postgres $(BIN)/python -m pytest -q tests/faults
+
+# Celery's own integration tests with a plain worker and with ours: make celery-suite CELERY=/path/to/celery, the sources
+# of the installed version. Once with the worker as a process, once in a thread of theirs, into which some tests look.
+celery-suite: install-dev
+	@test -d "$(CELERY)/t/integration" || { echo "make: name the folder of Celery's sources: make celery-suite CELERY=/path/to/celery" >&2; exit 1; }
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements-dev.txt --extra celery-suite -r pyproject.toml
+	$(BIN)/python -m tests.celery_suite "$(CELERY)" --worker process
+	$(BIN)/python -m tests.celery_suite "$(CELERY)" --worker embedded
 
 bench: install-dev
 	$(BIN)/python -m benchmarks

@@ -39,7 +39,7 @@ def _start() -> None:
     os.environ["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
     if os.environ.get("TEST_DATABASE") == "postgres":
         os.environ["DATABASE_URL"] = start_postgres(POSTGRES)
-    if any("tests/system" in word for word in sys.argv):
+    if any("tests/system" in word or "tests/faults" in word for word in sys.argv):
         os.environ["DJANGO_SETTINGS_MODULE"] = "tests.system.settings"
 
 

@@ -2,4 +2,4 @@
 
 from jobsite.settings import *  # noqa: F403
 
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.system.foreign"]  # noqa: F405
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.system.foreign", "tests.faults"]  # noqa: F405

@@ -123,8 +123,8 @@ class Stack:
         os.kill(pid, number)
         wait_for(lambda: not Path(f"/proc/{pid}/cmdline").exists() or not Path(f"/proc/{pid}/cmdline").read_bytes())
 
-    def start_redis(self) -> None:
-        self.processes["redis"] = start_redis(VAR / "redis", self.redis_port, *REDIS_OPTIONS)
+    def start_redis(self, *options: str) -> None:
+        self.processes["redis"] = start_redis(VAR / "redis", self.redis_port, *REDIS_OPTIONS, *options)
 
     @staticmethod
     def redis() -> Any:
