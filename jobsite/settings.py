@@ -133,8 +133,6 @@ LOGIN_REDIRECT_URL = "/"
 # Accounts of this site are made for its users; all that comes with it is theirs to use.
 JOBSITE_ADMITS = "everybody"
 JOBSITE_KINDS = "all"
-# `manage.py web` collects the static files before it serves them.
-SILENCED_SYSTEM_CHECKS = ["jobs.W003"]
 LOGOUT_REDIRECT_URL = "login"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -165,7 +163,8 @@ HTTPS = BASE_URL.startswith("https://")
 SECURE_SSL_REDIRECT = False  # the proxy in front ends TLS and redirects; loopback probes stay plain
 # Judged, not overlooked: whether all subdomains are HTTPS the site cannot know (W005, W021); the redirect is the
 # proxy's (W008); the preview of a result is a frame of this site, so SAMEORIGIN and not DENY (W019).
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W019", "security.W021"]
+# jobs.W003: `manage.py web` collects the static files before it serves them.
+SILENCED_SYSTEM_CHECKS = ["jobs.W003", "security.W005", "security.W008", "security.W019", "security.W021"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -104,7 +104,7 @@ def test_every_column_is_drawn_of_jobs_in_every_state(client, olga):  # noqa: F8
     for state in ("PENDING", "STARTED", "RETRY", "FAILURE", "REVOKED"):
         make_job(state=state, priority=4)
     text = page(client).content.decode()
-    assert '<td class="num cell-hide">3.0 s</td>' in text and "2 of 1" in text and "a form" in text
+    assert '<td class="num cell-hide">3.0 s</td>' in text and "2 of 2" in text and "a form" in text
     assert text.count("<td ") == 6 * (3 + len(columns.COLUMNS))
 
 

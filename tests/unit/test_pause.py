@@ -78,7 +78,7 @@ def job():
     """A running job of a pausable kind, as SQL and Redis have it."""
     job = make_job(kind="count", id="job-1", state="STARTED")
     execution = Execution(job.id, 1, "jobs.count")
-    assert report.claim(execution, foreign=True, meta={}, token="token") == "ok"
+    assert report.claim(execution, report.Claim(unannounced=True)) == "ok"
     return job
 
 
@@ -140,7 +140,7 @@ def test_a_later_attempt_begins_paused(job, operator):
     wish(job, operator, "pause")
     redis_client().hset(keys.run(job.id), mapping={"attempt": 2, "phase": "queued"})
     later = Execution(job.id, 2, "jobs.count")
-    assert report.claim(later, foreign=True, meta={}, token="another") == "ok"
+    assert report.claim(later, report.Claim(unannounced=True)) == "ok"
     work = Work(attempt=2)
     work.start()
     eventually(lambda: PAUSED_STEP in work.said(), "it stands still without a look of the lease thread")
