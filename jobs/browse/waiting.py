@@ -15,7 +15,7 @@ from django.conf import settings
 from jobs.core.ids import LONGEST, stored_id
 from jobs.core.kind import POOLS
 from jobs.core.priorities import STEPS
-from jobs.core.redaction import masked
+from jobs.core.redaction import masked, masked_args
 from jobs.models import CanvasLink, Job
 from jobs.wire import events, keys
 from jobs.wire.connection import breaker, redis_client
@@ -95,8 +95,10 @@ def _described(text: str, job_id: str, queue: str) -> dict[str, Any] | None:
         args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None  # another serializer's, or nobody's: it is told once it starts
+    task = current_app.tasks.get(str(headers.get("task")))
     return {
-        "task": str(headers.get("task")), "args": masked(args), "kwargs": masked(kwargs), "queue": queue,
+        "task": str(headers.get("task")), "args": masked_args(task and task.run, args), "kwargs": masked(kwargs),
+        "queue": queue,
         "priority": priority, "root": headers.get("root_id"), "parent": headers.get("parent_id"),
         "eta": headers.get("eta"),
     }  # fmt: skip

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import inspect
 import json
+from collections.abc import Callable, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -142,3 +144,16 @@ def _masked_text(text: str) -> str:
         except (ValueError, RecursionError):
             pass  # only looks like JSON
     return masked_text(text)
+
+
+def masked_args(function: Callable[..., Any] | None, args: Sequence[Any]) -> list[Any]:
+    """Positional arguments of a task's function, masked as if they had come by the names of its parameters.
+
+    Without the function, or where it takes what it gets as *args, a value is judged by itself alone.
+    """
+    try:
+        parameters = list(inspect.signature(function).parameters.values()) if function else []
+    except (TypeError, ValueError):  # some of C's functions have none that can be read
+        parameters = []
+    named = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    return [masked(value, named[number] if number < len(named) else "") for number, value in enumerate(args)]

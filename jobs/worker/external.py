@@ -12,7 +12,7 @@ from celery.app.task import get_actual_ignore_result
 from kombu.utils import json as kombu_json
 
 from jobs.core.ids import stored_id
-from jobs.core.redaction import masked
+from jobs.core.redaction import masked, masked_args
 from jobs.core.retry import attempts_of_task
 from jobs.wire import events, keys
 from jobs.wire.connection import UNREACHABLE, breaker, redis_client
@@ -65,7 +65,7 @@ def described(task: Any, request: Any, args: Any, kwargs: Any) -> dict[str, Any]
     return {
         "foreign": True,
         "task": name,
-        "args": masked(_as_json(list(args or []))),
+        "args": masked_args(task and task.run, _as_json(list(args or []))),
         "kwargs": masked(_as_json(kwargs or {})),
         "queue": info.get("routing_key") or "",
         "priority": info.get("priority") or 0,
@@ -88,7 +88,7 @@ def described_signature(signature: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "foreign": True,
         "task": name,
-        "args": masked(_as_json(list(signature.get("args") or []))),
+        "args": masked_args(_function(name), _as_json(list(signature.get("args") or []))),
         "kwargs": masked(_as_json(dict(signature.get("kwargs") or {}))),
         "queue": str(getattr(queue, "name", queue) or current_app.conf.task_default_queue),
         "priority": current_app.conf.task_default_priority or 0 if priority is None else priority,
@@ -107,13 +107,19 @@ def tell_sent(sender: str, headers: Any, body: Any, routing_key: str, **_: Any) 
         return  # it is an attempt more of what is known
     args, kwargs = body[:2] if isinstance(body, tuple | list) else ((), {})
     told = {
-        "foreign": True, "task": sender, "args": masked(_as_json(list(args))), "kwargs": masked(_as_json(kwargs)),
+        "foreign": True, "task": sender, "args": masked_args(_function(sender), _as_json(list(args))),
+        "kwargs": masked(_as_json(kwargs)),
         "queue": routing_key or "", "root": headers.get("root_id"), "parent": headers.get("parent_id"),
         "eta": headers.get("eta"),
     }  # fmt: skip
     event = events.encode(events.QUEUED, stored_id(headers["id"]), 1, str(headers.get(USER_HEADER) or ""), **told)
     with suppress(ConnectionError, *UNREACHABLE):  # the task is sent; the worker tells of it as it starts
         breaker.call(lambda: redis_client().xadd(keys.EVENTS, {"e": event}))
+
+
+def _function(name: str) -> Any:
+    task = current_app.tasks.get(name)
+    return task and task.run
 
 
 def _as_json(value: Any) -> Any:
