@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from jobs.core import private
+from jobs.wire import redis_url
 
 #: The site's own pages beside the app (login, errors) and its static files, for TEMPLATES and STATICFILES_DIRS.
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
@@ -19,8 +21,9 @@ STATIC = Path(__file__).resolve().parent.parent / "static"
 
 
 def _redis_url() -> str:
-    broker = str(getattr(settings, "CELERY_BROKER_URL", ""))
-    return broker if broker.startswith(("redis://", "rediss://", "unix://")) else "redis://127.0.0.1:6379/0"
+    """The broker's. One that is no Redis, or is found through sentinels, is refused in `fill_in`: a guess would put the
+    records of jobs where nobody looks."""
+    return str(getattr(settings, "CELERY_BROKER_URL", "") or "redis://127.0.0.1:6379/0")
 
 
 def _celery_app() -> str:
@@ -83,6 +86,12 @@ def fill_in() -> None:
     for name, default in DEFAULTS.items():
         if not hasattr(settings, name):
             setattr(settings, name, default() if callable(default) else default)
+    try:
+        settings.REDIS_URL = redis_url.for_redis_py(settings.REDIS_URL)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"The Redis of Jobsite (REDIS_URL, else CELERY_BROKER_URL) cannot be used: {error}"
+        ) from None
     private.make_folder(Path(settings.VAR_DIR))
     _have_room_for_temporary_files(Path(settings.VAR_DIR) / "tmp")
     if "jobs" not in settings.STORAGES:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from jobs.core import private
+from jobs.wire import redis_url
 from jobsite.environment import (
     between,
     boolean,
@@ -215,7 +216,7 @@ def embedded_redis_url() -> str:
 
 
 REDIS_URL_GIVEN: str | None = env(
-    "REDIS_URL", None, url_with_scheme("redis", "rediss"), "redis://:PASSWORD@HOST:PORT/DB"
+    "REDIS_URL", None, redis_url.for_redis_py, "redis://:PASSWORD@HOST:PORT/DB, rediss:// or unix:///PATH"
 )
 REDIS_URL: str = REDIS_URL_GIVEN or embedded_redis_url()
 
@@ -226,8 +227,8 @@ CPU_MAX_MEMORY: int = env("CPU_MAX_MEMORY", 1024, between(50, 1_000_000), "megab
 # --- Celery -----------------------------------------------------------------------------------------
 
 JOBSITE_CELERY_APP = "jobsite"  # what `manage.py worker` gives to `celery -A`
-CELERY_BROKER_URL = REDIS_URL
-CELERY_RESULT_BACKEND = f"jobs.worker.backend:Backend+{REDIS_URL}"
+CELERY_BROKER_URL = redis_url.for_broker(REDIS_URL)
+CELERY_RESULT_BACKEND = f"jobs.worker.backend:Backend+{redis_url.for_results(REDIS_URL)}"
 CELERY_RESULT_EXTENDED = True
 CELERY_RESULT_EXPIRES = 86_400  # [s] in Redis; the SQL history keeps RETENTION_DAYS
 CELERY_ACCEPT_CONTENT = ["json"]

@@ -4,9 +4,10 @@ redis-py takes its sockets from the patched module; this speaks the protocol (ht
 RESP2) over a real one. Only what the lease thread needs.
 """
 
+import ssl
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
+from jobs.wire import redis_url
 from jobs.worker.real import original
 
 
@@ -18,7 +19,7 @@ class RawRedis:
     """One connection, opened at first use and again after a failure. Not to be shared between threads."""
 
     def __init__(self, url: str, timeout: float = 5.0):
-        self._url, self._timeout = urlsplit(url), timeout
+        self._url, self._timeout = redis_url.parse(url), timeout
         self._socket: Any = None
         self._buffer = b""
 
@@ -47,24 +48,36 @@ class RawRedis:
         self._buffer = b""
 
     def _connect(self) -> None:
-        url, options = self._url, parse_qs(self._url.query)
-        sock = original("socket").create_connection((url.hostname or "localhost", url.port or 6379), self._timeout)
-        if url.scheme == "rediss":
-            import ssl
-
-            context = ssl.create_default_context()
-            if options.get("ssl_cert_reqs", ["required"])[0].lower().removeprefix("cert_") == "none":
-                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            sock = context.wrap_socket(sock, server_hostname=url.hostname)
-        self._socket = sock
+        url = self._url
+        self._socket = self._open()
         hello: list[tuple[Any, ...]] = []
         if url.password:
-            hello.append(("AUTH", *([unquote(url.username)] if url.username else []), unquote(url.password)))
-        if database := url.path.strip("/"):
-            hello.append(("SELECT", database))
+            hello.append(("AUTH", *([url.username] if url.username else []), url.password))
+        if url.database:
+            hello.append(("SELECT", url.database))
         for answer in self._exchange(hello) if hello else []:
             if isinstance(answer, RedisError):
                 raise OSError(str(answer))
+
+    def _open(self) -> Any:
+        url, sockets = self._url, original("socket")
+        if url.path:
+            sock = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+            try:
+                sock.settimeout(self._timeout)
+                sock.connect(url.path)
+            except OSError:
+                sock.close()
+                raise
+            return sock
+        sock = sockets.create_connection((url.host, url.port), self._timeout)
+        if not url.tls:
+            return sock
+        try:
+            return _TLS(sock, _tls_context(url), url.host)
+        except (OSError, ValueError):
+            sock.close()
+            raise
 
     def _exchange(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         self._socket.sendall(b"".join(_encode(words) for words in commands))
@@ -104,6 +117,56 @@ class RawRedis:
             self._receive()
         data, self._buffer = self._buffer[:size], self._buffer[size + 2 :]
         return data.decode(errors="replace")
+
+
+class _TLS:
+    """TLS over a real socket, by way of memory: Python's own SSL sockets are green where eventlet or gevent patched."""
+
+    def __init__(self, sock: Any, context: ssl.SSLContext, host: str):
+        self._socket, self._in, self._out = sock, ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_hostname=host)
+        self._do(self._tls.do_handshake)
+
+    def sendall(self, data: bytes) -> None:
+        while data:
+            data = data[self._do(self._tls.write, data) :]
+
+    def recv(self, size: int) -> bytes:
+        return self._do(self._tls.read, size)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _do(self, step: Any, *args: Any) -> Any:
+        """The step's answer, after as much was sent and received as it needs."""
+        while True:
+            try:
+                answer = step(*args)
+            except ssl.SSLWantReadError:
+                self._send()
+                received = self._socket.recv(65536)
+                if not received:
+                    raise ConnectionError("Redis closed the connection") from None
+                self._in.write(received)
+            else:
+                self._send()
+                return answer
+
+    def _send(self) -> None:
+        if data := self._out.read():
+            self._socket.sendall(data)
+
+
+def _tls_context(url: redis_url.RedisURL) -> ssl.SSLContext:
+    """As redis-py makes it: the authority of ssl_ca_certs, where it is given, beside those of the system."""
+    context = ssl.create_default_context()
+    context.check_hostname = url.check_hostname
+    context.verify_mode = getattr(ssl, f"CERT_{url.cert_reqs.upper()}")
+    if authority := url.files.get("ssl_ca_certs"):
+        context.load_verify_locations(authority)
+    if certificate := url.files.get("ssl_certfile"):
+        context.load_cert_chain(certificate, url.files.get("ssl_keyfile"))
+    return context
 
 
 def _encode(words: tuple[Any, ...]) -> bytes:

@@ -22,6 +22,7 @@ WRONG = [
     ("DATABASE_URL", "postgresql://host:port/db", "postgresql://"),
     ("DATABASE_URL", "sqlite:////home/u/C#/jobsite.sqlite3", "(write %23 for #)"),
     ("REDIS_URL", "http://127.0.0.1", "redis://"),
+    ("REDIS_URL", "sentinel://127.0.0.1:26379/0", "sentinel is not supported"),
     ("REDIS_URL", "redis://127.0.0.1:many/0", "redis://"),
     ("EMAIL_URL", "imap://host", "smtp://"),
     ("EMAIL_URL", "smtp://:25", "smtp://"),
@@ -159,7 +160,7 @@ def test_the_secret_key_is_made_once_and_kept_private(tmp_path):
 def test_the_embedded_redis_is_found_through_var_dir_unless_one_is_named(tmp_path):
     (tmp_path / "redis.url").write_text("redis://:secret@127.0.0.1:7777/0\n")
     assert settings(tmp_path, "s.REDIS_URL").stdout.strip() == "redis://:secret@127.0.0.1:7777/0"
-    assert settings(tmp_path, "s.REDIS_URL", REDIS_URL="redis://r/1").stdout.strip() == "redis://r/1"
+    assert settings(tmp_path, "s.REDIS_URL", REDIS_URL="redis://r/1").stdout.strip() == "redis://r:6379/1"
 
 
 def test_a_mail_server_is_taken_apart(tmp_path):
