@@ -38,7 +38,7 @@ def site(tmp_path):
             stack.stop()
 
 
-def test_jobs_run_on_both_pools_and_are_cancelled_and_celery_clients_read_results(site):
+def test_jobs_run_on_both_pools_are_retried_and_cancelled_and_celery_clients_read_results(site):
     with site.api() as api:
 
         def ended(job):
@@ -52,9 +52,10 @@ def test_jobs_run_on_both_pools_and_are_cancelled_and_celery_clients_read_result
             assert answer.status_code in (200, 201, 202), answer.text
             return answer.json()["id"]
 
-        added, slept = send(kind="add", params={"x": 2, "y": 3}), send(kind="sleep", params={"seconds": 0.1})
-        assert ended(added)["state"] == ended(slept)["state"] == "SUCCESS"
-        assert ended(added)["attempt"] == 1
+        added, computed = send(kind="add", params={"x": 2, "y": 3}), send(kind="compute", params={"below": 1000})
+        retried = send(kind="flaky", params={"failures": 1})
+        assert ended(added)["state"] == ended(computed)["state"] == ended(retried)["state"] == "SUCCESS"
+        assert [ended(job)["attempt"] for job in (added, computed, retried)] == [1, 1, 2]
         long = send(kind="sleep", params={"seconds": 120})
         wait_for(lambda: api.get(f"jobs/{long}").json()["state"] == "STARTED", 30, "a job to run")
         api.post(f"jobs/{long}/cancel")
