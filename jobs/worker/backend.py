@@ -13,6 +13,7 @@ from jobs.core.ids import stored_id
 from jobs.core.states import State
 from jobs.wire import events, keys, scripts
 from jobs.wire.connection import UNREACHABLE, redis_client
+from jobs.wire.redis_url import for_results
 from jobs.worker import told
 from jobs.worker.execution import running
 from jobs.worker.outbox import Report, outbox
@@ -80,6 +81,10 @@ class Teller:
 
 class Backend(Teller, RedisBackend):
     """Results in Redis as any Celery client expects them; beside each, the event from which the keeper writes SQL."""
+
+    def __init__(self, *args: Any, url: str | None = None, **kwargs: Any):
+        # As clouds hand it out: Celery takes no rediss:// that does not say how far the server is verified.
+        super().__init__(*args, url=for_results(url) if url else url, **kwargs)
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Nothing: Celery subscribes here, and blocks for 19 s where Redis is down (LINE 12)."""

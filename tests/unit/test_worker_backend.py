@@ -80,3 +80,13 @@ class TestProgress:
         monkeypatch.setattr("jobs.worker.report.redis_client", lambda: nowhere)
 
         self.say(1)
+
+
+def test_a_url_as_clouds_hand_it_out_is_taken_and_verified():
+    import ssl
+
+    from jobs.worker.backend import Backend
+
+    backend = Backend(app=app, url="rediss://:secret@redis.example:6380/1")
+    assert backend.connparams["ssl_cert_reqs"] == ssl.CERT_REQUIRED
+    assert (backend.connparams["host"], backend.connparams["port"]) == ("redis.example", 6380)
