@@ -39,6 +39,7 @@ def _row(event: Event, owner: Any) -> Job:
         priority=priority_of(event),
         params=params_of(event),
         max_attempts=whole(fields.get("max_attempts"), 1, MOST_ATTEMPTS),
+        send_options={"wants_result": True} if fields.get("wants_result") else {},
         due_at=_eta(fields.get("eta")),
         created=event.at,
         changed=event.at,

@@ -3,7 +3,7 @@ from typing import Any
 import uuid_utils
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.utils import timezone
 
 from jobs.core import priorities
@@ -51,6 +51,10 @@ class Job(models.Model):
     #: Validated parameters as JSON, with secrets as ciphertext; for foreign tasks {"args", "kwargs"},
     #: in which what Celery code sent is masked.
     params = models.JSONField(default=dict)
+    #: What its message says beside that, as Celery's `apply_async` takes it: headers {name: value}, expires (ISO 8601),
+    #: exchange, routing_key, and a priority beyond 9, which lists do not tell apart (submit/messages.py). Of a step of
+    #: Celery code that never ran: wants_result, where the result of the one before it was to be its argument.
+    send_options = models.JSONField(default=dict, blank=True, db_default=Value({}, output_field=models.JSONField()))
 
     state = models.CharField(
         max_length=8,

@@ -30,7 +30,16 @@ def message_for(job: Job, owner_name: str = "") -> Message:
         max_attempts=job.max_attempts,
         first_attempt=job.first_attempt,
         time_limits=kind.time_limits() if kind else (None, None),
+        options=_options(job),
     )
+
+
+def _options(job: Job) -> dict[str, Any]:
+    """Without the time by which it was to have started, once a person has retried it: it would never run."""
+    options = job.send_options
+    if "expires" in options and job.first_attempt > 1:
+        return {name: value for name, value in options.items() if name != "expires"}
+    return options
 
 
 def _call(job: Job) -> tuple[list[Any], dict[str, Any]]:

@@ -33,7 +33,7 @@ def retry(job: Job, user: Any = None, via: str = "form") -> Job:
         )
     if not job.is_kind and not job.queue:
         raise Conflict("This job cannot be run again from here: nobody told which queue it was sent to.", job.state)
-    if getattr(job, "send_options", {}).get("wants_result"):
+    if job.send_options.get("wants_result"):
         raise Conflict(
             "This job never ran, and takes the result of the one before it, which failed. Celery code ties the two: "
             "send both again from there.",

@@ -9,8 +9,8 @@ import base64
 import json
 import time
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.wire import events, keys, scripts
@@ -34,6 +34,20 @@ REDELIVERED_HEADER = "jobsite_redelivered"
 #: {"max": attempts in all, "first": number that automatic retries count from, "owner": user name}
 POLICY_HEADER = "jobsite_policy"
 
+_DEFAULT_HEADERS: Mapping[str, Any] = {
+    "parent_id": None,
+    "group": None,
+    "eta": None,
+    # What monitors print: never the parameters, which may hold secrets (LINE 16).
+    "argsrepr": "()",
+    "kwargsrepr": "{…}",
+    "origin": "jobsite",
+    "ignore_result": False,
+    "replaced_task_nesting": 0,
+    "stamped_headers": None,
+    "stamps": {},
+}
+
 #: Messages of one script: Redis answers nobody else meanwhile, some 12 µs for each.
 _BATCH = 100
 
@@ -56,31 +70,25 @@ class Message:
     first_attempt: int = 1
     #: [s] (hard, soft), None: no limit.
     time_limits: tuple[float | None, float | None] = (None, None)
+    #: As `Job.send_options` keeps them; {}: nothing that the rest does not say.
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def envelope(self) -> str:
         """The text that lies in the list, ready for kombu."""
         body = json.dumps(
             [list(self.args), self.kwargs, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
         )
+        # Celery lets a sender's own headers stand over its own, but whose message this is they do not change.
         headers = {
+            **_DEFAULT_HEADERS,
+            "expires": self.options.get("expires"),
+            "timelimit": list(self.time_limits),
+            **self.options.get("headers", {}),
             "lang": "py",
             "task": self.task,
             "id": self.job,
             "root_id": self.job,
-            "parent_id": None,
-            "group": None,
             "retries": 0,
-            "eta": None,
-            "expires": None,
-            "timelimit": list(self.time_limits),
-            # What monitors print: never the parameters, which may hold secrets (LINE 16).
-            "argsrepr": "()",
-            "kwargsrepr": "{…}",
-            "origin": "jobsite",
-            "ignore_result": False,
-            "replaced_task_nesting": 0,
-            "stamped_headers": None,
-            "stamps": {},
             ATTEMPT_HEADER: self.attempt,
             RETRIES_HEADER: 0,
             PUBLISHED_HEADER: int(time.time() * 1000),
@@ -91,8 +99,11 @@ class Message:
             "correlation_id": self.job,
             "reply_to": "",
             "delivery_mode": 2,
-            "delivery_info": {"exchange": "", "routing_key": self.queue},
-            "priority": self.priority,
+            "delivery_info": {
+                "exchange": self.options.get("exchange") or "",
+                "routing_key": self.options.get("routing_key") or self.queue,
+            },
+            "priority": self.options.get("priority", self.priority),
             "body_encoding": "base64",
             "delivery_tag": str(uuid.uuid4()),
         }

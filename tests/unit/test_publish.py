@@ -1,8 +1,15 @@
 """Messages go to Redis a hundred at a time: each has its own verdict, and of each message and mark both or neither."""
 
 import json
+from datetime import timedelta
+
+import pytest
+from celery import current_app
+from django.utils import timezone
 
 from jobs.core import priorities
+from jobs.models import Job
+from jobs.submit.messages import message_for
 from jobs.wire import keys, scripts
 from jobs.wire.connection import redis_client
 from jobs.wire.publish import Message, publish
@@ -59,3 +66,40 @@ def test_a_redis_that_was_emptied_of_its_scripts_is_given_them_again():
 def test_nothing_is_published_of_nothing():
     assert publish([]) == []
     assert redis_client().keys("*") == []
+
+
+@pytest.mark.parametrize("priority", [0, 1, 5, 6, 9, 10, 255])
+def test_what_a_sender_asked_for_is_in_the_message_as_celery_itself_would_write_it(priority):
+    expires = (timezone.now() + timedelta(hours=1)).isoformat()
+    asked = {"expires": expires, "headers": {"tenant": "north", "origin": "somewhere"}}
+    current_app.send_task("other.task", ["a"], {"b": 1}, queue="special", priority=priority, **asked)
+    job = Job(id="ours", kind="other.task", is_kind=False, queue="special", priority=min(priority, 9),
+              params={"args": ["a"], "kwargs": {"b": 1}}, send_options={**asked, "priority": priority})  # fmt: skip
+    publish([message_for(job)])
+    theirs, ours = (json.loads(redis_client().rpop(keys.queue("special", priority))) for _ in range(2))
+    for part in ("content-type", "content-encoding"):
+        assert ours[part] == theirs[part]
+    for name in ("task", "expires", "tenant", "origin", "timelimit", "eta", "group", "retries"):
+        assert ours["headers"][name] == theirs["headers"][name], name
+    for name in ("delivery_info", "priority", "delivery_mode", "body_encoding"):
+        assert ours["properties"][name] == theirs["properties"][name], name
+    assert ours["headers"]["id"] == "ours"
+
+
+def test_headers_of_a_sender_never_change_whose_message_it_is():
+    job = Job(id="ours", kind="other.task", is_kind=False, queue="special", params={"args": [], "kwargs": {}},
+              send_options={"headers": {"id": "theirs", "task": "evil", "jobsite_attempt": 7, "root_id": "x"}})  # fmt: skip
+    publish([message_for(job)])
+    headers = json.loads(redis_client().rpop(keys.queue("special", priorities.NORMAL)))["headers"]
+    assert (headers["id"], headers["task"], headers["jobsite_attempt"], headers["root_id"]) == (
+        "ours", "other.task", 1, "ours",
+    )  # fmt: skip
+
+
+def test_a_person_who_retries_what_had_expired_wants_it_to_run():
+    job = Job(id="ours", kind="other.task", is_kind=False, queue="special", params={"args": [], "kwargs": {}},
+              send_options={"headers": {"tenant": "north"}, "expires": "2020-01-01T00:00:00+00:00"})  # fmt: skip
+    assert json.loads(message_for(job).envelope())["headers"]["expires"] == "2020-01-01T00:00:00+00:00"
+    job.attempt = job.first_attempt = 2
+    headers = json.loads(message_for(job).envelope())["headers"]
+    assert headers["expires"] is None and headers["tenant"] == "north"
