@@ -87,8 +87,11 @@ def test_what_a_sender_asked_for_is_in_the_message_as_celery_itself_would_write_
 
 
 def test_headers_of_a_sender_never_change_whose_message_it_is():
-    job = Job(id="ours", kind="other.task", is_kind=False, queue="special", params={"args": [], "kwargs": {}},
-              send_options={"headers": {"id": "theirs", "task": "evil", "jobsite_attempt": 7, "root_id": "x"}})  # fmt: skip
+    theirs = {"id": "theirs", "task": "evil", "jobsite_attempt": 7, "root_id": "x"}
+    job = Job(
+        id="ours", kind="other.task", is_kind=False, queue="special", params={"args": [], "kwargs": {}},
+        send_options={"headers": theirs},
+    )  # fmt: skip
     publish([message_for(job)])
     headers = json.loads(redis_client().rpop(keys.queue("special", priorities.NORMAL)))["headers"]
     assert (headers["id"], headers["task"], headers["jobsite_attempt"], headers["root_id"]) == (
