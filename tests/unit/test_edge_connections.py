@@ -167,8 +167,7 @@ def test_one_address_holds_no_more_than_its_share_unless_it_is_a_trusted_proxy(s
     busy = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\n1"
     with serving(answering) as served, ExitStack() as held:
         uploads = [held.enter_context(talk(served.port, busy)) for _ in range(8)]
-        all_held = list(connections._held.values())[-1]
-        until(lambda: len(all_held.all) == 8)
+        until(lambda: any(len(each.all) == 8 for each in list(connections._held.values())))
         refused = rest_of(held.enter_context(talk(served.port)))
         assert refused.startswith(b"HTTP/1.1 503 Service Unavailable\r\n") and b"retry-after: 5" in refused
         for upload in uploads:

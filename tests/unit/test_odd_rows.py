@@ -131,7 +131,7 @@ def everything(die):
                 field.related_model for field in model._meta.concrete_fields if field.is_relation and not field.null
             }
             if not (needs - {model}) & set(waiting):
-                fill(model, 320, die, made)
+                fill(model, 400, die, made)
                 waiting.remove(model)
                 break
         else:
