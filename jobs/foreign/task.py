@@ -8,16 +8,21 @@ from celery import Task, current_app
 
 from jobs.core.errors import Refused
 from jobs.core.redaction import masked, opened
+from jobs.core.registry import kind_of_task
 from jobs.core.typed import unwrapped
 from jobs.foreign.form import Parameter, TaskForm, check_names, parameters_of, values_of
 
-#: Celery's own tasks, and those behind the kinds.
-NOT_FOREIGN = ("celery.", "jobs.")
+#: Packages whose tasks nobody is offered: Celery's own parts of canvas, and the examples that come with Jobsite. By
+#: where they are written, since anybody's task may be called "celery.report" or "jobs.nightly".
+_NOT_FOREIGN = ("celery", "jobs")
 
 
 @dataclass(frozen=True)
 class ForeignTask:
-    """Has what a Kind has for those who only submit it: label, summary, Form, preview, and the queue as its pool."""
+    """Has what a Kind has for those who only submit it: label, summary, Form, preview, and the queue as its pool.
+
+    task: None where no installed app has it, so that only its name is known.
+    """
 
     name: str
     task: Any
@@ -41,7 +46,7 @@ class ForeignTask:
 
     @property
     def parameters(self) -> list[Parameter]:
-        return parameters_of(self.task.run)
+        return parameters_of(self.task.run) if self.task is not None else []
 
     @property
     def Form(self) -> type[TaskForm]:
@@ -90,13 +95,21 @@ def call_of(params: Any) -> tuple[list[Any], dict[str, Any]]:
 def task_named(name: str) -> ForeignTask | None:
     """The task, None where no installed app has it."""
     current_app.loader.import_default_modules()
-    if name.startswith(NOT_FOREIGN) or name not in current_app.tasks:
-        return None
-    return ForeignTask(name, current_app.tasks[name])
+    return ForeignTask(name, current_app.tasks[name]) if name in current_app.tasks and _is_foreign(name) else None
+
+
+def task_or_name(name: str) -> ForeignTask:
+    """The task, whoever wrote it; or its name alone, for workers of another code base."""
+    current_app.loader.import_default_modules()
+    return ForeignTask(name, current_app.tasks.get(name))
 
 
 def all_tasks() -> list[ForeignTask]:
     """Every task of installed apps that is neither Celery's own nor a kind's, by name."""
     current_app.loader.import_default_modules()
-    names = sorted(name for name in current_app.tasks if not name.startswith(NOT_FOREIGN))
-    return [ForeignTask(name, current_app.tasks[name]) for name in names]
+    return [ForeignTask(name, current_app.tasks[name]) for name in sorted(filter(_is_foreign, current_app.tasks))]
+
+
+def _is_foreign(name: str) -> bool:
+    package = current_app.tasks[name].__module__.partition(".")[0]
+    return package not in _NOT_FOREIGN and kind_of_task(name) is None

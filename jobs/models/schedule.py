@@ -40,6 +40,12 @@ class Schedule(models.Model):
     left_out = models.PositiveIntegerField(default=0)
     #: Hash of all that `next_run_at` was computed from: a change is seen whoever made it.
     rule = models.CharField(max_length=64, blank=True)
+    #: The same of all that its jobs are made of, which `trouble` was found with.
+    call = models.CharField(max_length=64, blank=True, db_default="")
+    #: Why it cannot start its runs; "" where it can, or is switched off.
+    trouble = models.TextField(blank=True, db_default="")
+    #: What the code that it comes from says (schedules/code.py); None: people made it.
+    code = models.JSONField(null=True, blank=True)
 
     class Meta:
         indexes = [models.Index(fields=["held"], name="schedule_held", condition=Q(held__isnull=False))]

@@ -1,32 +1,26 @@
 """Starting the runs that are due: each becomes a job, once, whatever dies and however many schedulers run."""
 
-import json
-import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from jobs.core.errors import Conflict
 from jobs.core.outcome import clean
-from jobs.core.registry import kind_of_task
 from jobs.core.states import UNFINISHED
-from jobs.foreign.task import readable_call_of
 from jobs.models import AuditEntry, Job, Schedule
 from jobs.models.job import Via
 from jobs.models.writing import write
-from jobs.schedules.plan import turn
+from jobs.schedules.call import attempted, draft_of, refusal
+from jobs.schedules.plan import first_run, turn
 from jobs.schedules.reckon import set_run, update_rows, with_task
-from jobs.submit import submit
-from jobs.submit.foreign import draft_task, submit_task
-from jobs.submit.submit import Draft, draft, insert_drafts, publish_now
-from jobs.submit.validate import out_of_a_row
-
-log = logging.getLogger(__name__)
+from jobs.submit import quota
+from jobs.submit.submit import Draft, accept, insert_drafts, publish_now
 
 #: Runs of one step, so that a long backlog leaves room for other writers.
 BATCH = 100
@@ -41,7 +35,7 @@ class Turn:
     seen: tuple[datetime | None, datetime | None] = field(init=False)
     start: datetime | None = None
     draft: Draft | None = None
-    refused: str = ""
+    refused: AuditEntry | None = None
 
     def __post_init__(self) -> None:
         self.seen = (self.schedule.slot, self.schedule.held)
@@ -65,10 +59,17 @@ def release_held() -> int:
 
 
 def run_now(schedule: Schedule, user: Any = None, via: str = Via.FORM) -> Job:
-    """Start the job at once, beside the planned runs. Raises Refused where its parameters are no longer valid."""
-    job = _made(schedule, None, user or schedule.owner, submit, submit_task)
-    AuditEntry.record(user, "run now", job=job, target=schedule.task.name, via=via)
-    return job
+    """Start the job at once, beside the planned runs. Raises Refused where it cannot be made, Conflict where one that
+    is to be there once waits or runs, OverQuota."""
+    owner = user or schedule.owner
+    quota.check(owner, 1)
+    made = draft_of(schedule, None, owner)
+    try:
+        accept(made.job, [], made.kept, owner)
+    except IntegrityError as error:
+        raise Conflict("A job that does the same waits or runs already.") from error
+    AuditEntry.record(user, "run now", job=made.job, target=schedule.task.name, via=via)
+    return made.job
 
 
 def _busy(schedules: Iterable[Schedule]) -> set[int | None]:
@@ -82,6 +83,10 @@ def _busy(schedules: Iterable[Schedule]) -> set[int | None]:
 
 def _due(schedule: Schedule, now: datetime, busy: bool) -> Turn:
     decided = Turn(schedule)
+    if schedule.slot and schedule.task.last_run_at and schedule.slot < schedule.task.last_run_at:
+        # Stock beat has run it meanwhile, and hands over now.
+        set_run(schedule, first_run(schedule, now))
+        return decided
     slot, following = turn(schedule, now)
     set_run(schedule, following)
     if slot is None or not schedule.task.enabled:
@@ -104,34 +109,22 @@ def _released(schedule: Schedule) -> Turn:
 
 def _start(decided: Turn, slot: datetime | None) -> None:
     schedule = decided.schedule
-    try:
-        decided.draft = _made(schedule, slot, schedule.owner, draft, draft_task)
-        decided.start, schedule.left_out = slot, 0
-    except DatabaseError:
-        raise
-    except Exception as error:  # whatever a kind's form or the stored JSON raises: the other schedules go on
-        _refuse(decided, error)
+
+    def make() -> None:
+        quota.check(schedule.owner, 1)
+        decided.draft = draft_of(schedule, slot, schedule.owner)
+
+    if trouble := attempted(make):
+        _refuse(decided, trouble)
+    else:
+        decided.start, schedule.left_out, schedule.trouble = slot, 0, ""
 
 
-def _refuse(decided: Turn, error: Exception) -> None:
-    decided.refused = clean(error)[:1000]
-    log.error("the schedule %r could not start its job: %s", decided.schedule.task.name, decided.refused)
-
-
-def _made(schedule: Schedule, slot: datetime | None, user: Any, of_kind: Callable[..., Any],
-          of_task: Callable[..., Any]) -> Any:  # fmt: skip
-    """What one of the two makes of the schedule's parameters."""
-    task = schedule.task
-    options = {
-        "user": user, "via": Via.SCHEDULE, "title": task.name, "priority": task.priority, "queue": task.queue or None,
-        "schedule": schedule, "slot": slot,
-    }  # fmt: skip
-    kwargs = json.loads(task.kwargs or "{}")
-    kind = kind_of_task(task.task)
-    if kind:
-        return of_kind(kind, out_of_a_row(kind, kwargs), **options)
-    args, kwargs = readable_call_of({"args": json.loads(task.args or "[]"), "kwargs": kwargs})
-    return of_task(task.task, args, kwargs, **options)
+def _refuse(decided: Turn, trouble: str) -> None:
+    """Told once, not at every run."""
+    schedule = decided.schedule
+    if schedule.trouble != trouble:
+        schedule.trouble, decided.refused = trouble, refusal(schedule, trouble)
 
 
 def _carry_out(turns: Sequence[Turn]) -> None:
@@ -147,7 +140,7 @@ def _carry_out(turns: Sequence[Turn]) -> None:
             # or SQL cannot keep it: too long, half a letter.
             turns[0].draft = turns[0].start = None
             if isinstance(error, DataError):
-                _refuse(turns[0], error)
+                _refuse(turns[0], clean(error)[:1000])
             _write(turns)
         else:
             raise
@@ -162,12 +155,11 @@ def _write(turns: Sequence[Turn]) -> None:
         started = [each for each in mine if each.start]
         drafts = [each.draft for each in started if each.draft]
         insert_drafts(drafts)
-        update_rows(Schedule, ["slot", "next_run_at", "held", "left_out"], [each.schedule for each in mine])
+        update_rows(Schedule, ["slot", "next_run_at", "held", "left_out", "trouble"], [each.schedule for each in mine])
         _count(started)
         for each in mine:
             if each.refused:
-                name = each.schedule.task.name[:200]
-                AuditEntry.record(None, "refused", target=name, via=Via.SCHEDULE, error=each.refused)
+                each.refused.save(force_insert=True)
     transaction.on_commit(lambda: publish_now([each.job for each in drafts]))
 
 

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
+from typing import Any
+
+from celery import current_app
 
 from jobs.models import Schedule
 from jobs.schedules import rules
 
 log = logging.getLogger(__name__)
 
-#: Celery's own clean-up of results, which django-celery-beat adds by itself: Jobsite prunes its own (keeper/prune.py).
-FOREIGN_CLEANUP = "celery.backend_cleanup"
+#: Celery's own clean-up of results, which stock beat puts into the table by itself.
+CLEANUP = "celery.backend_cleanup"
 #: [s] of lateness up to which a run counts as on time.
 ON_TIME = 60.0
 #: [s] of jitter at the most, whatever is stored.
@@ -72,9 +75,29 @@ def _lateness(schedule: Schedule, slot: datetime, following: datetime | None) ->
     return timedelta(seconds=int(most.total_seconds() * int.from_bytes(digest[:4]) / 2**32))
 
 
+def is_needless(task: Any) -> bool:
+    """Of the clean-up of results: whether the backend lets them expire by itself, so that there is nothing to do."""
+    return task.task == CLEANUP and bool(current_app.backend.supports_autoexpire)
+
+
+def first_run(schedule: Schedule, now: datetime) -> Run | None:
+    """Of a schedule that stock beat or nobody has run so far, as stock beat begins with it: what was missed since its
+    last run, or since it was made, starts at once, and intervals are counted on from then."""
+    task = schedule.task
+    since = task.last_run_at or task.date_changed or now
+    if task.one_off and task.total_run_count:
+        return None  # it has run, and only that was not written down yet
+    run = next_run(schedule, min(since, now))
+    if run is None or run.at > now:
+        return run
+    if task.expires and task.expires <= now:
+        return None
+    return Run(now, now) if task.interval else run
+
+
 def next_run(schedule: Schedule, moment: datetime, anchor: datetime | None = None) -> Run | None:
     """The first after `moment`; None where there is none, it is off, or the rule cannot be used, which is logged."""
-    if schedule.task.task == FOREIGN_CLEANUP or not schedule.task.enabled:
+    if not schedule.task.enabled or is_needless(schedule.task):
         return None
     try:
         return next(runs(schedule, moment, anchor), None)

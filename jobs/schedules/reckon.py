@@ -10,9 +10,10 @@ from django.db.models import Model, QuerySet
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from jobs.models import Schedule
+from jobs.models import AuditEntry, Schedule
 from jobs.models.writing import write
-from jobs.schedules.plan import Run, is_slot, next_run
+from jobs.schedules.call import refusal, trouble_of
+from jobs.schedules.plan import Run, first_run, is_slot, next_run
 
 _RULES = ("crontab", "interval", "clocked", "solar")
 #: All that the next run depends on.
@@ -23,6 +24,11 @@ _READ = (
     "task__clocked__clocked_time", "task__solar__event", "task__solar__latitude", "task__solar__longitude",
     "jitter", "paused_until",
 )  # fmt: skip
+#: All that its job is made of.
+_CALL = (
+    "task__task", "task__args", "task__kwargs", "task__headers", "task__queue", "task__exchange", "task__routing_key",
+    "task__priority", "task__expire_seconds", "owner",
+)  # fmt: skip
 #: Schedules that are loaded and written at a time.
 _SOME = 200
 
@@ -31,9 +37,9 @@ def reckon(task: PeriodicTask, now: datetime | None = None, owner: Any = None) -
     """Make or correct the Schedule beside a PeriodicTask. A rule that cannot be read is told and never runs."""
     schedule, _ = Schedule.objects.get_or_create(task=task, defaults={"owner": owner})
     schedule.task = task
-    for _, known, rule in _fingerprints(Schedule.objects.filter(pk=schedule.pk)):
-        if known != rule:
-            _plan([schedule], [rule], now or timezone.now())
+    for _, known, found in _fingerprints(Schedule.objects.filter(pk=schedule.pk)):
+        if known != found:
+            _plan([schedule], [found], now or timezone.now())
     return schedule
 
 
@@ -42,10 +48,10 @@ def reckon_all() -> int:
     missing = PeriodicTask.objects.filter(jobsite__isnull=True).values_list("pk", flat=True)
     Schedule.objects.bulk_create([Schedule(task_id=pk) for pk in missing], batch_size=_SOME, ignore_conflicts=True)
     count, changed = 0, {}
-    for pk, known, rule in _fingerprints(Schedule.objects.all()):
+    for pk, known, found in _fingerprints(Schedule.objects.all()):
         count += 1
-        if known != rule:
-            changed[pk] = rule
+        if known != found:
+            changed[pk] = found
     now, pks = timezone.now(), list(changed)
     for start in range(0, len(pks), _SOME):
         schedules = list(with_task(Schedule.objects.filter(pk__in=pks[start : start + _SOME])))
@@ -62,24 +68,41 @@ def set_run(schedule: Schedule, run: Run | None) -> None:
     schedule.slot, schedule.next_run_at = (run.slot, run.at) if run else (None, None)
 
 
-def _fingerprints(schedules: "QuerySet[Schedule]") -> Iterator[tuple[int, str, str]]:
-    """(key, fingerprint that the next run was computed from, fingerprint of what is stored now)."""
-    for pk, known, *values in schedules.values_list("pk", "rule", *_READ).iterator(2000):
-        yield pk, known, _fingerprint(values)
+def look_again() -> None:
+    """Whatever could not start is tried anew at the next reckoning: the code, or what it needs, may be another now."""
+    Schedule.objects.exclude(trouble="").update(call="")
+
+
+#: Hashes of what the next run, and what its job, are made of.
+_Hashes = tuple[str, str]
+
+
+def _fingerprints(schedules: "QuerySet[Schedule]") -> Iterator[tuple[int, _Hashes, _Hashes]]:
+    """(key, those that were reckoned with, those of what is stored now)."""
+    rows = schedules.values_list("pk", "rule", "call", *_READ, *_CALL).iterator(2000)
+    for pk, rule, call, *values in rows:
+        yield pk, (rule, call), (_fingerprint(values[: len(_READ)]), _fingerprint(values[len(_READ) :]))
 
 
 def _fingerprint(values: Sequence[Any]) -> str:
     return hashlib.sha256(repr([str(value) for value in values]).encode()).hexdigest()
 
 
-def _plan(schedules: Sequence[Schedule], rules: Sequence[str], now: datetime) -> None:
-    for schedule, rule in zip(schedules, rules, strict=True):
-        schedule.rule = rule
-        if schedule.skipped and not is_slot(schedule, schedule.skipped):
-            schedule.skipped = None
-        set_run(schedule, next_run(schedule, now))
+def _plan(schedules: Sequence[Schedule], found: Sequence[_Hashes], now: datetime) -> None:
+    told = []
+    for schedule, (rule, call) in zip(schedules, found, strict=True):
+        if schedule.rule != rule:
+            if schedule.skipped and not is_slot(schedule, schedule.skipped):
+                schedule.skipped = None
+            set_run(schedule, next_run(schedule, now) if schedule.rule else first_run(schedule, now))
+        schedule.rule, schedule.call = rule, call
+        trouble = trouble_of(schedule, now)
+        if trouble and trouble != schedule.trouble:
+            told.append(refusal(schedule, trouble))
+        schedule.trouble = trouble
     with write():
-        update_rows(Schedule, ["rule", "slot", "next_run_at", "skipped"], schedules)
+        AuditEntry.objects.bulk_create(told)
+        update_rows(Schedule, ["rule", "call", "trouble", "slot", "next_run_at", "skipped"], schedules)
 
 
 def update_rows(model: type[Model], names: Sequence[str], rows: Sequence[Any], also: Sequence[str] = ()) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from celery.exceptions import ImproperlyConfigured
-from celery.schedules import ParseException
+from celery.schedules import ParseException, solar
 from celery.schedules import crontab as CeleryCrontab
 from cron_descriptor import ExpressionDescriptor, FormatException, Options
 from django.conf import settings
 
-#: [days] after which a cron rule without a run counts as one that never runs: 29 February may be eight years away.
-HORIZON = 366 * 9
+#: [days] after which a cron rule without a run counts as one that never runs: 29 February on a given day of the week
+#: may be forty years away, where a century without a leap day lies between.
+HORIZON = 366 * 41
 
 
 #: What a stored rule that cannot be used raises: no cron, numbers out of range, a solar event without its library.
@@ -76,7 +77,9 @@ def _interval_runs(task: Any, moment: datetime, anchor: datetime | None) -> Iter
 
 
 def _solar_runs(task: Any, moment: datetime) -> Iterator[datetime]:
-    schedule = task.solar.schedule
+    """As Celery finds the event. What is left until it Celery counts from its own now: here that is `moment`."""
+    where = task.solar
+    schedule = solar(where.event, where.latitude, where.longitude, nowfun=lambda: moment)
     while True:
         moment += schedule.remaining_estimate(moment)
         yield moment

@@ -16,13 +16,15 @@ from jobs.core.redaction import MASK, holds_mask, opened, sealed
 from jobs.core.retry import attempts_of_task
 from jobs.core.search_words import words_for
 from jobs.foreign.form import values_of
-from jobs.foreign.task import ForeignTask, readable_call_of, task_named
+from jobs.foreign.route import route_of
+from jobs.foreign.task import ForeignTask, readable_call_of, task_named, task_or_name
 from jobs.models import Job
 from jobs.models.job import Via, new_id
 from jobs.submit import quota
 from jobs.submit.insert import new_row
 from jobs.submit.submit import Draft, accept, check_due, earlier_job, first_check, priority_number
 from jobs.submit.validate import cleaned
+from jobs.wire.connection import breaker, redis_client
 
 
 def submit_task(
@@ -56,19 +58,45 @@ def submit_task(
     return job
 
 
-def draft_task(
-    name: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, user: Any = None, **options: Any
-) -> Draft:  # fmt: skip
-    """One job for `insert_drafts`; options: those of `submit_task`. Raises Refused and OverQuota."""
-    quota.check(user, 1)
-    return drafted_task(name, args, kwargs, user=user, **options)
-
-
 def drafted_task(
     name: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, user: Any = None, **options: Any
 ) -> Draft:  # fmt: skip
-    """As `draft_task`, where the quota was asked before. Raises Refused."""
+    """One job for `insert_drafts`; options: those of `submit_task`. The quota was asked before. Raises Refused."""
     return Draft(_task_job(name, args, kwargs, user=user, **options), [])
+
+
+def drafted_call(
+    name: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, sending: Mapping[str, Any], user: Any = None,
+    **options: Any,
+) -> Draft:  # fmt: skip
+    """The same of a task that is sent as Celery's own beat would send it, by name and with what is given.
+
+    The task may be of another code base; type hints bind nobody, since Celery does not look at them.
+    sending: what `route_of` takes; options: those of `submit_task`. Raises Refused.
+    """
+    _check_operator(user)
+    task = task_or_name(name)
+    if any(map(holds_mask, (args, kwargs))):
+        raise Refused({"args": [f"{MASK} stands for a secret that cannot be read back: give it again."]})
+    route = route_of(name, args, kwargs, now=timezone.now(), bindings=_bindings, **sending)
+    names = [parameter.name for parameter in task.parameters]
+    job = _row(task, _sealed_call(names, args, kwargs), user=user, queue=route.queue, **options)
+    job.priority, job.send_options = route.priority, route.options
+    return Draft(job, [])
+
+
+def _bindings(exchange: str) -> set[str]:
+    """What kombu keeps of an exchange, whoever declared its queues."""
+    found: Any = breaker.call(lambda: redis_client().smembers(f"_kombu.binding.{exchange}"))
+    return found
+
+
+def _sealed_call(names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any],
+                 is_open: Callable[[Any], bool] = lambda value: False) -> dict[str, Any]:  # fmt: skip
+    """The arguments as a row keeps them: secrets, known by the names of their parameters, as ciphertext."""
+    named = [*zip_longest(names[: len(args)], args, fillvalue=""), *kwargs.items()]
+    values = [value if is_open(value) else sealed(value, key) for key, value in named]
+    return {"args": values[: len(args)], "kwargs": dict(zip(kwargs, values[len(args) :], strict=True))}
 
 
 def blocked_task(
@@ -82,9 +110,7 @@ def blocked_task(
     """
     task = _task(name, user)
     names = [parameter.name for parameter in task.parameters[before:]]
-    named = [*zip_longest(names[: len(args)], args, fillvalue=""), *kwargs.items()]
-    values = [value if is_open(value) else sealed(value, key) for key, value in named]
-    call = {"args": values[: len(args)], "kwargs": dict(zip(kwargs, values[len(args) :], strict=True))}
+    call = _sealed_call(names, args, kwargs, is_open)
     return Draft(_row(task, call, user=user, blocked=True, **options), [])
 
 
@@ -131,9 +157,13 @@ def rerun_task(job: Job, user: Any, params: Mapping[str, Any] | None = None, **o
     return submit_task(job.kind, values=values, user=user, rerun_of=job, **options)
 
 
-def _task(name: str, user: Any) -> ForeignTask:
+def _check_operator(user: Any) -> None:
     if user is not None and not is_operator(user):
         raise Refused({"task": ["Only operators start Celery tasks by name: a task may do anything."]})
+
+
+def _task(name: str, user: Any) -> ForeignTask:
+    _check_operator(user)
     task = task_named(name)
     if task is None:
         raise Refused({"task": [f"No Celery task {name[:80]!r} is known here."]})

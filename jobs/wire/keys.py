@@ -1,6 +1,6 @@
 """Names of everything that Jobsite keeps in Redis. docs/architecture.md lists what each holds."""
 
-from jobs.core.priorities import STEPS
+from jobs.core.priorities import step_of
 
 EVENTS = "jobsite:events"
 GROUP = "keeper"
@@ -57,5 +57,5 @@ def worker(process: str) -> str:
 
 def queue(name: str, priority: int) -> str:
     """The list behind one priority of a queue, as kombu names it (transport/redis.py, _q_for_pri)."""
-    step = max(step for step in STEPS if step <= priority)
+    step = step_of(priority)
     return f"{name}\x06\x16{step}" if step else name

@@ -31,11 +31,17 @@ def install(app: Celery) -> None:
     Through `run`, not through hooks that a task may override; Reported is acknowledged and stores nothing.
     """
     for task in app.tasks.values():
-        if not task.name.startswith("celery.") and not hasattr(task, "_jobsite_guarded"):
+        if not _is_canvas(task) and not hasattr(task, "_jobsite_guarded"):
             task.run = _guarded(task, task.run)
             task.on_replace = _replacing(task.on_replace)
             heed_retries(task)
             task._jobsite_guarded = True
+
+
+def _is_canvas(task: Any) -> bool:
+    """Celery's own chain, group, chord and their like, which are no work by themselves. By where they are written: a
+    task of anybody's may be called "celery.report"."""
+    return task.__module__ == "celery.app.builtins" and task.name != "celery.backend_cleanup"
 
 
 def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
