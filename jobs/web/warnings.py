@@ -72,13 +72,14 @@ def all_warnings(now: datetime | None = None) -> list[Alert]:
             "retrying", "Work is on hold: Redis does not answer.", "New jobs are kept and start by themselves.",
             url="/readyz", action="What answers",
         )  # fmt: skip
-        return [*_full(), hold, *_overdue(now), *_failures(now)]
+        return [*_full(), hold, *_overdue(now), *_cannot_start(), *_failures(now)]
     return [
         *full,
         *_full(),
         *_paused(paused, now),
         *_unserved(served | set(paused), now),
         *_overdue(now),
+        *_cannot_start(),
         *_failures(now),
     ]
 
@@ -154,6 +155,21 @@ def _overdue(now: datetime) -> list[Alert]:
             "Run manage.py scheduler.", since=first.next_run_at, url=page_url("schedules"), action="Schedules",
         )
     ]  # fmt: skip
+
+
+def _cannot_start() -> list[Alert]:
+    """One warning for all of them; the page of each says why."""
+    troubled = Schedule.objects.filter(task__enabled=True).exclude(trouble="").order_by("task__name")
+    first = troubled.select_related("task").first()
+    if first is None:
+        return []
+    count = troubled[: CAP + 1].count()
+    if count == 1:
+        what = f"The schedule {first.task.name} cannot start its jobs: {first.trouble[:200]}"
+        return [Alert("failed", what, url=first.get_absolute_url(), action="See it")]
+    names = ", ".join(troubled.values_list("task__name", flat=True)[:3])
+    what = f"{counted(count)} schedules cannot start their jobs: {names}{' …' if count > 3 else ''}."
+    return [Alert("failed", what, url=f"{page_url('schedules')}?q=is:troubled", action="See them")]
 
 
 def _failures(now: datetime) -> list[Alert]:
