@@ -13,13 +13,7 @@ from jobs.models import AuditEntry, Schedule
 from jobs.schedules.forms import ScheduleForm
 from jobs.schedules.plan import Run, next_run, planned
 from jobs.schedules.reckon import reckon, set_run
-
-#: All but what the scheduler counts meanwhile.
-_WRITTEN = [
-    field.name
-    for field in PeriodicTask._meta.concrete_fields
-    if field.name not in ("id", "last_run_at", "total_run_count")
-]
+from jobs.schedules.rows import WRITTEN
 
 
 class Editor:
@@ -49,7 +43,7 @@ class Editor:
         with transaction.atomic():
             self.when.apply(task)
             self.target.store(task, self.params, owner)
-            task.save(update_fields=None if new else _WRITTEN)
+            task.save(update_fields=None if new else WRITTEN)
             terms = self.when.terms
             if not task.enabled or terms["paused_until"]:
                 terms["held"] = None

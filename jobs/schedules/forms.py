@@ -19,6 +19,7 @@ from jobs.models import Schedule
 from jobs.models.schedule import MISFIRE_CHOICES, OVERLAP_CHOICES
 from jobs.schedules import rules
 from jobs.schedules.plan import runs
+from jobs.schedules.rows import CRON_FIELDS, shared
 from jobs.schedules.target import Target
 from jobs.submit.submit import queue_for
 
@@ -27,7 +28,6 @@ PERIODS = [(name, name) for name in ("seconds", "minutes", "hours", "days")]
 _LONGEST = timedelta(days=3660)
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _TIMES = ("at", "start", "end", "paused_until")
-_CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 _CRON_EXAMPLE = (
     "Expected minute, hour, day of month, month, day of week, such as 30 2 * * 1-5 for 02:30 from Monday to Friday; "
     "0 is Sunday."
@@ -142,7 +142,7 @@ class ScheduleForm(forms.Form):
             timezone=ZoneInfo(data.get("timezone") or settings.TIME_ZONE),
         )  # fmt: skip
         try:
-            for name in _CRON_FIELDS:
+            for name in CRON_FIELDS:
                 if len(getattr(rule, name)) > CrontabSchedule._meta.get_field(name).max_length:
                     raise ValueError(f"{name.replace('_', ' ')} is too long")
             rules.check_cron(rule)
@@ -237,23 +237,18 @@ class ScheduleForm(forms.Form):
         task.crontab = task.interval = task.clocked = task.solar = None
         task.one_off = data["rule"] == ONCE
         if data["rule"] == CRON:
-            task.crontab = _shared(CrontabSchedule, **{
-                name: getattr(data["crontab"], name) for name in (*_CRON_FIELDS, "timezone")
+            task.crontab = shared(CrontabSchedule, **{
+                name: getattr(data["crontab"], name) for name in (*CRON_FIELDS, "timezone")
             })  # fmt: skip
         elif data["rule"] == EVERY:
-            task.interval = _shared(IntervalSchedule, every=data["every"], period=data["period"] or "minutes")
+            task.interval = shared(IntervalSchedule, every=data["every"], period=data["period"] or "minutes")
         else:
-            task.clocked = _shared(ClockedSchedule, clocked_time=data["at"])
+            task.clocked = shared(ClockedSchedule, clocked_time=data["at"])
 
 
 @cache
 def zone_names() -> tuple[str, ...]:
     return tuple(sorted(available_timezones() - {"localtime"}))
-
-
-def _shared(model: Any, **fields: Any) -> Any:
-    """The row with these fields; there may be several that stock django-celery-beat made."""
-    return model.objects.filter(**fields).first() or model.objects.create(**fields)
 
 
 def initial_of(task: PeriodicTask) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from django_celery_beat.schedulers import DatabaseScheduler
 
 from jobs.models import Schedule
 from jobs.models.lease import Leader
+from jobs.schedules.code import take_in
 from jobs.schedules.fire import BATCH, fire_due, release_held
-from jobs.schedules.reckon import reckon_all
+from jobs.schedules.reckon import look_again, reckon_all
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +44,16 @@ class Clock:
         self.leader = Leader("scheduler", LEASE)
         self._reckon_at = 0.0
         self._changed: Any = None
+        self._begun = False
 
     def tick(self) -> float:
         """Start what is due; answers the seconds until there may be more. Raises DatabaseError."""
         if not self.leader.leads():
             return 1.0
+        if not self._begun:
+            take_in()
+            look_again()
+            self._begun = True
         changed, due, is_any_held = _look()
         if changed != self._changed or time.monotonic() >= self._reckon_at:
             self._changed = changed

@@ -13,6 +13,7 @@ from jobs.core.kind import POOLS
 from jobs.core.states import State
 from jobs.fleet.pause import Pause, paused_queues
 from jobs.models import Job, Schedule
+from jobs.schedules.code import unusable
 from jobs.schedules.plan import ON_TIME
 from jobs.supervisor import disk
 from jobs.web import words
@@ -159,17 +160,21 @@ def _overdue(now: datetime) -> list[Alert]:
 
 def _cannot_start() -> list[Alert]:
     """One warning for all of them; the page of each says why."""
+    in_code = [
+        Alert("failed", f"The schedule {name} of the code cannot be taken over: {why}.", "Change it there.")
+        for name, why in list(unusable().items())[:3]
+    ]
     troubled = Schedule.objects.filter(task__enabled=True).exclude(trouble="").order_by("task__name")
     first = troubled.select_related("task").first()
     if first is None:
-        return []
+        return in_code
     count = troubled[: CAP + 1].count()
     if count == 1:
         what = f"The schedule {first.task.name} cannot start its jobs: {first.trouble[:200]}"
-        return [Alert("failed", what, url=first.get_absolute_url(), action="See it")]
+        return [*in_code, Alert("failed", what, url=first.get_absolute_url(), action="See it")]
     names = ", ".join(troubled.values_list("task__name", flat=True)[:3])
     what = f"{counted(count)} schedules cannot start their jobs: {names}{' …' if count > 3 else ''}."
-    return [Alert("failed", what, url=f"{page_url('schedules')}?q=is:troubled", action="See them")]
+    return [*in_code, Alert("failed", what, url=page_url("schedules"), action="See them")]
 
 
 def _failures(now: datetime) -> list[Alert]:

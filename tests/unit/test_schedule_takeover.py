@@ -75,6 +75,7 @@ def table(now):
     stock logs an error or drops it without a word."""
     ago, due = timedelta, every(50, "seconds")
     minute = timedelta(minutes=1)
+    soon = (now + 8 * minute).minute
     add, other = {"task": f"{NAME}add", "args": "[1]"}, {"task": "warehouse.tasks.count"}
     sunset = SolarSchedule.objects.create(event="sunset", latitude="52.520000", longitude="13.400000")
     return {
@@ -85,7 +86,7 @@ def table(now):
         "microseconds": ({**every(50_000_000, "microseconds"), **add}, minute, "sent"),
         "each hour": ({**cron(f"{(now - 3 * minute).minute} * * * *"), **add}, ago(minutes=30), "sent"),
         "New York": ({**cron("30 9 * * *", "America/New_York"), **add}, ago(seconds=1), "waits"),
-        "office hours": ({**cron(f"{(now + 8 * minute).minute} 8-18/2 * * 1-5", "Asia/Kolkata"), **add}, ago(seconds=1), "waits"),
+        "office hours": ({**cron(f"{soon} 8-18/2 * * 1-5", "Asia/Kolkata"), **add}, ago(seconds=1), "waits"),
         "sunset": ({"solar": sunset, **add}, ago(seconds=1), "waits"),
         "sunset, missed": ({"solar": sunset, **add}, ago(hours=26), "sent"),
         "once, missed": ({**clocked(now - minute), **add}, None, "sent"),
