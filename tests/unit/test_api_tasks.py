@@ -27,7 +27,7 @@ class TestListed:
         fits("Task", tasks[f"{NAME}add"])
         assert tasks[f"{NAME}add"]["description"] == "Add two numbers."
         assert tasks[f"{NAME}typed"]["queue"] == "io"
-        assert not [name for name in tasks if name.startswith(("celery.", "jobs."))]
+        assert not {"jobs.add", "jobs.email", "celery.chord", "celery.backend_cleanup"} & tasks.keys()
 
     def test_one_with_its_schema(self, api):
         task = api.get(f"tasks/{NAME}typed").json()
