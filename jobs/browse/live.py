@@ -15,6 +15,8 @@ from jobs.wire.connection import breaker, redis_client
 _FIELDS = ("attempt", "state", "worker", "progress", "cancel", "pause")
 #: [s] of work before a time left is worth telling.
 _ESTIMATE_AFTER = 2.0
+#: Beyond it, no number of a task's progress is believed; and no moment [unix seconds] beyond the other.
+_MOST, _LAST = 1e15, 4e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Progress:
             data = json.loads(text)
             return cls(
                 _number(data.get("current")), _number(data.get("total")), str(data.get("step") or ""),
-                _number(data.get("at")), _number(data.get("started")),
+                _seconds(data.get("at")), _seconds(data.get("started")),
             )  # fmt: skip
         except (ValueError, TypeError, AttributeError):
             return None
@@ -64,7 +66,15 @@ class Progress:
 
 def _number(value: Any) -> float:
     """A number as JSON has it: whole ones stay whole, nothing is 0."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else float(value or 0)
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else float(value or 0)
+    # A task may tell anything: what no page can count with, NaN among it, is nothing.
+    return number if -_MOST < number < _MOST else 0
+
+
+def _seconds(value: Any) -> float:
+    """A moment in unix seconds that a calendar has."""
+    number = _number(value)
+    return number if 0 <= number < _LAST else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import json
 import logging
 from datetime import datetime, timedelta
 
+from celery import current_app
 from django.db.models import F
 from django.utils import timezone
 
@@ -118,6 +119,12 @@ def _find_lost(now: datetime, jobs: list[Job], settled: bool) -> None:
     if not settled:
         _look_again(now, jobs, 5.0)
         return
+    if any(not job.is_kind for job in jobs):
+        current_app.loader.import_default_modules()  # else a task of this code base may not be known yet
+    elsewhere = [job for job in jobs if not job.is_kind and job.kind not in current_app.tasks]
+    # Another code base's worker takes such a message and claims nothing: sent again, it would run twice.
+    _look_again(now, elsewhere, None)
+    jobs = [job for job in jobs if job not in elsewhere]
     heads = {key: _head(*key) for key in {(job.queue, job.priority) for job in jobs}}
     suspects = [job for job in jobs if _is_overdue(job, heads[job.queue, job.priority], now)]
     in_hand = _in_hand() if suspects else set()
