@@ -18,7 +18,7 @@ from jobs.submit.cancel import carry_out, revoke_unclaimed
 from jobs.submit.messages import message_for
 from jobs.wire import keys, workers
 from jobs.wire.connection import redis_client
-from jobs.wire.publish import HOLDER_HEADER, PUBLISHED_HEADER, publish
+from jobs.wire.publish import PUBLISHED_HEADER, publish
 from jobs.workflows import advance
 
 log = logging.getLogger(__name__)
@@ -162,11 +162,11 @@ def _in_hand() -> set[str]:
     fresh = client.zrangebyscore(keys.UNACKED_INDEX, seconds - UNACKED_FRESH, "+inf")
     if not fresh:
         return set()
-    headers = [json.loads(text)[0].get("headers", {}) for text in client.hmget(keys.UNACKED, fresh) if text]
-    holders = {header.get(HOLDER_HEADER) for header in headers}
+    messages = [json.loads(text)[0] for text in client.hmget(keys.UNACKED, fresh) if text]
+    holders = {message.get(keys.HOLDER) for message in messages}
     # Judged from outside, and so perhaps wrongly: of a message that is sent twice the claim refuses one (LINE 1).
     gone = {name for name in holders if name and workers.is_gone(name)}
-    return {stored_id(str(header.get("id"))) for header in headers if header.get(HOLDER_HEADER) not in gone}
+    return {stored_id(str(each.get("headers", {}).get("id"))) for each in messages if each.get(keys.HOLDER) not in gone}
 
 
 def _must_hold_back() -> bool:

@@ -29,6 +29,8 @@ ACCESS_CHANNEL = "jobsite:access"
 #: kombu's own: messages delivered and not yet acknowledged.
 UNACKED = "unacked"
 UNACKED_INDEX = "unacked_index"
+#: The field of such a message, beside its headers, that names the worker process which has it (lua/take.lua).
+HOLDER = "jobsite_holder"
 
 
 def run(job_id: str) -> str:
@@ -37,6 +39,11 @@ def run(job_id: str) -> str:
 
 def result(job_id: str) -> str:
     return f"celery-task-meta-{job_id}"
+
+
+def last_take(consumer: str) -> str:
+    """The number, list and tag of the message that a worker's consumer took last (lua/take.lua)."""
+    return f"jobsite:take:{consumer}"
 
 
 #: [s] after its last mark that a ledger stays in Redis; SQL has a copy.

@@ -17,8 +17,6 @@ from jobs.wire import events, keys, scripts
 from jobs.wire.connection import breaker, redis_client
 
 ATTEMPT_HEADER = "jobsite_attempt"
-#: The worker process that wrote a message down as in hand; in kombu's hash of the unacknowledged alone.
-HOLDER_HEADER = "jobsite_holder"
 #: `retries` that the message was sent with; Celery's own Task.retry counts on from it.
 RETRIES_HEADER = "jobsite_retries"
 PUBLISHED_HEADER = "jobsite_published"

@@ -1,53 +1,51 @@
 """What Redis is told of the messages that a worker has in hand, without a round trip for each.
 
-Between the end of a task and the start of the next one a prefork master would wait for Redis twice more: for the
-acknowledgement, and for the next message to be written down before it is handed to a process. Neither answer decides
-anything. A message that a cut connection kept from Redis is written down with the next one; where the worker dies
-before, dispatch misses it and sends it again. One whose acknowledgement is lost is delivered again, and the claim
-refuses it (LINE 1, 12).
+Taken and written down they are in one step (take.py). Between the end of a task and the start of the next one a prefork
+master would wait for Redis once more, for the acknowledgement. Its answer decides nothing: where one is lost, the
+message is delivered again, and the claim refuses it. So acknowledgements are gathered, and go with what is sent next.
 """
 
 import logging
-import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
-import redis
 from celery import bootsteps
 from kombu.transport import virtual
 from kombu.transport.redis import QoS
-from kombu.utils.json import dumps
 
-from jobs.wire.publish import HOLDER_HEADER
 from jobs.worker.connections import ShareConnections
-from jobs.worker.execution import process
+from jobs.worker.take import Command, Numbers, Take
 
 log = logging.getLogger(__name__)
 
-#: [s] that an acknowledgement waits for company at most.
-WAIT = 0.05
-
-Command = tuple[Any, ...]
+#: [s] that an acknowledgement waits for company at most; and between two looks whether it is time to ask for messages.
+WAIT, LOOK = 0.05, 1.0
 
 
 class KeepUnacked(bootsteps.StartStopStep):
-    """Has the consumer's channel write down what it has in hand without waiting, and gather what it acknowledges."""
+    """Has the consumer's channel take and write down messages in one step, and gather what it acknowledges."""
 
     requires = (ShareConnections,)
 
     def __init__(self, consumer: Any, **kwargs: Any):
         self._unacked: Unacked | None = None
+        self._timer: Any = None
+        self._numbers = Numbers()
         super().__init__(consumer, **kwargs)
 
     def start(self, consumer: Any) -> None:
-        qos = getattr(consumer.task_consumer.channel, "qos", None)
-        if type(qos) is QoS:
-            self._unacked = Unacked(qos, consumer.timer, consumer.connection_errors)
+        channel = consumer.task_consumer.channel
+        if type(getattr(channel, "qos", None)) is QoS:
+            self._unacked = Unacked(channel, consumer.timer, consumer.connection_errors, self._numbers)
+            self._timer = consumer.timer.call_repeatedly(LOOK, self._unacked.take.look)
 
     def stop(self, consumer: Any) -> None:
         """Of a worker that stops Redis hears at once: the rest is put back, and the timer ends."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._unacked:
             self._unacked.end()
             self._unacked = None
@@ -57,43 +55,17 @@ class Unacked:
     """In place of what `kombu.transport.redis.QoS` does at each message. Any thread may acknowledge; the consumer's
     alone appends."""
 
-    def __init__(self, qos: Any, timer: Any, errors: tuple[type[BaseException], ...]):
-        self._qos, self._timer, self._errors = qos, timer, errors
+    def __init__(self, channel: Any, timer: Any, errors: tuple[type[BaseException], ...], numbers: Numbers):
+        self._qos, self._timer, self._errors = channel.qos, timer, errors
         self._acked: deque[str] = deque()
         self._waits = self._ended = False
-        self._ahead = Ahead(qos.channel.pool)
-        #: Of the messages that the last commands wrote down: tag -> text.
-        self._unheard: dict[str, str] = {}
+        self.take = Take(channel, numbers, self.acknowledged, timer)
+        qos = self._qos
         qos.append, qos.ack, qos.pipe_or_acquire = self.append, self.ack, self.pipe_or_acquire
 
     def append(self, message: Any, tag: str) -> None:
-        """Write down a message as kombu does, and who has it, with what was acknowledged since the last one."""
-        where, raw = message.delivery_info, message._raw
-        held = {**raw, "headers": {**(raw.get("headers") or {}), HOLDER_HEADER: process.key}}
-        text = dumps([held, where["exchange"], where["routing_key"]])
-        self._unheard = {**self._unheard_in_hand(), tag: text}
-        now = time.time()
-        self._ahead.send(
-            [
-                *self._acknowledge(),
-                ("ZADD", self._qos.unacked_index_key, *(part for each in self._unheard for part in (now, each))),
-                ("HSET", self._qos.unacked_key, *(part for pair in self._unheard.items() for part in pair)),
-            ]
-        )
-        virtual.QoS.append(self._qos, message, tag)
-        if self._ended:
-            self._ahead.end()
-
-    def _unheard_in_hand(self) -> dict[str, str]:
-        """What was sent last and did not reach Redis for certain, as far as it is still in hand: what came back after
-        its acknowledgement would be delivered once more."""
-        if self._ahead.is_answered():
-            return {}
-        return {
-            tag: text
-            for tag, text in self._unheard.items()
-            if tag in self._qos._delivered and tag not in self._qos._dirty
-        }
+        """Remember a message; kombu writes down one of which `take.lua` could not."""
+        (virtual.QoS if self.take.is_written_down else QoS).append(self._qos, message, tag)
 
     def ack(self, tag: str) -> None:
         virtual.QoS.ack(self._qos, tag)
@@ -112,11 +84,12 @@ class Unacked:
             return
         with self._qos.channel.conn_or_acquire(client) as client:
             pipe = client.pipeline()
-            for command in self._acknowledge():
+            for command in self.acknowledged():
                 pipe.execute_command(*command)
             yield pipe
 
-    def _acknowledge(self) -> list[Command]:
+    def acknowledged(self) -> list[Command]:
+        """What tells Redis of all that was acknowledged since the last time, to be sent now."""
         tags = []
         while self._acked:
             tags.append(self._acked.popleft())
@@ -132,78 +105,9 @@ class Unacked:
 
     def end(self) -> None:
         self._ended = True
-        self._ahead.end()
         self.flush()
 
     def _write(self) -> None:
         if self._acked:
             with self.pipe_or_acquire() as pipe:
                 pipe.execute()
-
-
-class Ahead:
-    """Commands that Redis may answer later: what it answered is read before the next ones are sent."""
-
-    def __init__(self, pool: Any):
-        self._pool = pool
-        self._connection: Any = None
-        self._answers = 0
-
-    def is_answered(self) -> bool:
-        """Whether Redis has carried out all that was sent; False: the connection was cut, and perhaps it has not.
-
-        Raises what Redis refused.
-        """
-        if self._connection is None:
-            return True
-        try:
-            while self._answers:
-                self._connection.read_response()
-                self._answers -= 1
-        except redis.ConnectionError:
-            self.close()
-            return False
-        except BaseException:
-            self.close()  # the answers that are left are nobody's
-            raise
-        self._drop_if_cut()
-        return True
-
-    def _drop_if_cut(self) -> None:
-        """A connection that was cut while nothing was on its way would take the next commands and lose them."""
-        try:
-            cut = self._connection.can_read()
-        except redis.ConnectionError:
-            cut = True
-        if cut:
-            self.close()
-
-    def send(self, commands: list[Command]) -> None:
-        """To be called once all before is answered, or given up. Raises redis errors."""
-        try:
-            self._write(commands)
-        except redis.ConnectionError:
-            self._write(commands)
-
-    def _write(self, commands: list[Command]) -> None:
-        if self._connection is None:
-            self._connection = self._pool.get_connection()
-        try:
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
-        except BaseException:
-            self.close()
-            raise
-        self._answers = len(commands)
-
-    def end(self) -> None:
-        """On return Redis has carried out what was sent, if it answers at all."""
-        with suppress(redis.RedisError, OSError):
-            self.is_answered()
-        self.close()
-
-    def close(self) -> None:
-        connection, self._connection, self._answers = self._connection, None, 0
-        if connection is not None:
-            with suppress(redis.RedisError, OSError):
-                connection.disconnect()
-            self._pool.release(connection)

@@ -45,8 +45,7 @@ class History:
             f"accepted {len(load.accepted)}, sent with an error {len(load.uncertain)}, unanswered {load.unanswered}",
             f"by kind and state, with the schedule's runs and the probes: {states}",
             f"succeeded after an attempt was lost: {verdict.repeated}",
-            f"lost {len(verdict.lost)}, taken along {len(verdict.taken)}, "
-            f"doubled {len(verdict.doubled)}, told wrong {len(verdict.untrue)}",
+            f"lost {len(verdict.lost)}, doubled {len(verdict.doubled)}, told wrong {len(verdict.untrue)}",
         ]
         for name in NAMES:
             if took := sorted(each.seconds for each in self.recoveries if each.name == name):

@@ -9,7 +9,7 @@ from django_celery_results.models import TaskResult
 
 from jobs.models import Job
 from tests.faults.ledger import Ledger
-from tests.faults.load import PLAIN, Load
+from tests.faults.load import Load
 
 FINAL = ("SUCCESS", "FAILURE", "REVOKED")
 #: How a job may fail that should have succeeded: its worker was killed, and repeating it was not safe (or was tried
@@ -22,17 +22,13 @@ class Verdict:
     """Ids with what is wrong about each. Nothing may be wrong."""
 
     lost: list[str] = field(default_factory=list)
-    #: Plain tasks that Redis had accepted and that never began. A worker takes a message out of its list and writes it
-    #: down as in hand a moment later; who is killed between the two, worker or Redis, takes it along. A job of
-    #: Jobsite's own has a row and is sent again; of what Celery code sent nobody else knows. Stock Celery has that gap.
-    taken: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     untrue: list[str] = field(default_factory=list)
     states: Counter[tuple[str, str]] = field(default_factory=Counter)
     repeated: int = 0
 
     def wrong(self) -> dict[str, list[str]]:
-        found = {"lost": self.lost, "taken": self.taken, "doubled": self.doubled, "untrue": self.untrue}
+        found = {"lost": self.lost, "doubled": self.doubled, "untrue": self.untrue}
         return {name: items[:20] for name, items in found.items() if items}
 
 
@@ -42,10 +38,7 @@ def judge(load: Load, jobs: list[Job], ledger: Ledger, hits: Counter[str], redis
     rows = {job.id: job for job in jobs}
     for job_id, planned in load.accepted.items():
         if job_id not in rows:
-            is_taken = planned.sort in PLAIN and not ledger.begun.get((job_id, 1))
-            (verdict.taken if is_taken else verdict.lost).append(
-                f"{job_id} ({planned.sort}) was accepted, and has no row"
-            )
+            verdict.lost.append(f"{job_id} ({planned.sort}) was accepted, and has no row")
     _judge_bodies(verdict, ledger, rows)
     _judge_senders(verdict, jobs)
     results = _results(redis, list(rows))

@@ -16,7 +16,6 @@ from jobs.models import Job
 from jobs.submit import submit
 from jobs.wire import keys
 from jobs.wire.connection import redis_client
-from jobs.wire.publish import HOLDER_HEADER
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,7 +39,7 @@ def taken(holder, ago=0.0):
     client = redis_client()
     message = json.loads(client.rpop(QUEUE))
     if holder:
-        message["headers"][HOLDER_HEADER] = holder
+        message[keys.HOLDER] = holder
     client.hset(keys.UNACKED, "tag", json.dumps([message, "", "io"]))
     client.zadd(keys.UNACKED_INDEX, {"tag": time.time() - ago})
 

@@ -1,8 +1,10 @@
-"""What a worker has in hand and what it acknowledges reaches Redis, though nobody waits for the answers."""
+"""What a worker takes is written down in the same step, and what it acknowledges reaches Redis though nobody waits."""
 
 import json
 import socket
+import statistics
 import threading
+import time
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -10,14 +12,17 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from kombu import Connection, Consumer, Queue
-from kombu.exceptions import OperationalError
 from redis import ResponseError
 
+from jobs.wire import keys
 from jobs.wire.connection import redis_client
-from jobs.wire.publish import HOLDER_HEADER
 from jobs.worker.execution import process
 from jobs.worker.unacked import KeepUnacked
 from tests.system.stack import wait_for
+
+QUEUE = Queue("acks", routing_key="acks")
+#: [s] for which a message is waited for.
+WAIT = 3
 
 
 class Threads:
@@ -26,33 +31,52 @@ class Threads:
     def call_after(self, seconds, function):
         threading.Timer(seconds, function).start()
 
+    def call_repeatedly(self, seconds, function):
+        return SimpleNamespace(cancel=lambda: None)
+
+
+class Hand:
+    """A worker's consumer of the queue `acks`, on a connection of its own; `step` outlives its connections."""
+
+    def __init__(self, connection, step):
+        self.connection, self.step = connection, step
+        self.messages = []
+        self._consumer = Consumer(connection.channel(), [QUEUE], on_message=self.messages.append)
+        self._consumer.qos(prefetch_count=100)
+        self.errors = connection.connection_errors
+        self.worker = SimpleNamespace(task_consumer=self._consumer, timer=Threads(), connection_errors=self.errors)
+        step.start(self.worker)
+
+    def take(self, count):
+        """All messages taken so far, once there are as many. Raises TimeoutError."""
+        with self._consumer:
+            while len(self.messages) < count:
+                self.connection.drain_events(timeout=WAIT)
+        return self.messages
+
+    def take_all(self):
+        """Take what comes, until nothing has come for a while."""
+        with suppress(TimeoutError):
+            self.take(1_000)
+
+    def stop(self):
+        self.step.stop(self.worker)
+
 
 @contextmanager
-def worker_channel(url=""):
-    """A channel from which messages were taken as by a worker, what was taken, and the step."""
-    with Connection(url or settings.REDIS_URL) as connection, connection.channel() as channel:
-        taken = []
-        queue = Queue("acks", routing_key="acks")
-        consumer = Consumer(channel, [queue], on_message=taken.append)
-        consumer.qos(prefetch_count=10)
-        worker = SimpleNamespace(task_consumer=consumer, timer=Threads(), connection_errors=(OperationalError, OSError))
-        step = KeepUnacked(worker)
-        step.start(worker)
-        producer = connection.Producer()
+def hand(url="", step=None):
+    with Connection(url or settings.REDIS_URL) as connection:
+        yield Hand(connection, step or KeepUnacked(None))
 
-        def take(count):
-            for number in range(len(taken), count):
-                producer.publish({"n": number}, routing_key="acks", declare=[queue])
-            with consumer:
-                while len(taken) < count:
-                    connection.drain_events(timeout=5)
-            return taken
 
-        yield take, step, worker
+def send(count):
+    with Connection(settings.REDIS_URL) as connection:
+        for number in range(count):
+            connection.Producer().publish({"n": number}, routing_key="acks", declare=[QUEUE])
 
 
 class Relay:
-    """A way to Redis that cuts a connection over which it is to write down a message, once, and swallows that."""
+    """A way to Redis that cuts a connection over which a message is to be answered, once, and swallows the answer."""
 
     def __init__(self):
         target = urlsplit(settings.REDIS_URL)
@@ -76,7 +100,7 @@ class Relay:
     def _pass_on(self, source, to):
         with suppress(OSError):
             while data := source.recv(65_536):
-                if self.swallows and b"HSET" in data:
+                if self.swallows and b"delivery_tag" in data and source.getpeername() == self._target:
                     self.swallows = False
                     break
                 to.sendall(data)
@@ -106,9 +130,10 @@ def tags_of(*messages):
 
 
 def test_they_are_written_without_anything_else_to_write():
-    with worker_channel() as (take, *_):
-        messages = take(5)
-        wait_for(lambda: unacked() == (5, 5))
+    send(5)
+    with hand() as worker:
+        messages = worker.take(5)
+        assert unacked() == (5, 5)
         for message in messages[:4]:
             message.ack()
         wait_for(lambda: unacked() == (1, 1))
@@ -117,13 +142,13 @@ def test_they_are_written_without_anything_else_to_write():
 
 
 def test_they_go_with_the_next_message(monkeypatch):
-    monkeypatch.setattr("jobs.worker.unacked.WAIT", 3_600)
     monkeypatch.setattr(Threads, "call_after", lambda *_: None)
-    with worker_channel() as (take, *_):
-        take(2)[0].ack()
-        wait_for(lambda: unacked() == (2, 2))
-        second, third = take(3)[1:]
-        wait_for(lambda: tags() == tags_of(second, third))
+    send(3)
+    with hand() as worker:
+        worker.take(2)[0].ack()
+        assert unacked() == (2, 2)
+        second, third = worker.take(3)[1:]
+        assert tags() == tags_of(second, third)
         second.ack()
         third.reject()
         assert unacked() == (0, 0)
@@ -131,12 +156,13 @@ def test_they_go_with_the_next_message(monkeypatch):
 
 def test_a_worker_that_stops_writes_them_and_waits_no_more(monkeypatch):
     monkeypatch.setattr(Threads, "call_after", lambda *_: None)
-    with worker_channel() as (take, step, worker):
-        first, second, third = take(3)
+    send(4)
+    with hand() as worker:
+        first, second, third = worker.take(3)
         first.ack()
-        step.stop(worker)
+        worker.stop()
         assert unacked() == (2, 2)
-        fourth = take(4)[3]
+        fourth = worker.take(4)[3]
         assert unacked() == (3, 3)
         fourth.ack()
         second.ack()
@@ -145,79 +171,104 @@ def test_a_worker_that_stops_writes_them_and_waits_no_more(monkeypatch):
 
 
 def test_they_say_who_has_them():
-    with worker_channel() as (take, *_):
-        message = take(1)[0]
-        wait_for(lambda: unacked() == (1, 1))
+    send(1)
+    with hand() as worker:
+        message = worker.take(1)[0]
         [text] = redis_client().hvals("unacked")
         raw, exchange, queue = json.loads(text)
-        assert raw["headers"].pop(HOLDER_HEADER) == process.key and (exchange, queue) == ("", "acks")
-        assert raw == message._raw and HOLDER_HEADER not in message.headers
+        assert raw.pop(keys.HOLDER) == process.key and (exchange, queue) == ("", "acks")
+        assert raw == message._raw
 
 
-def test_one_that_is_put_back_is_not_acknowledged():
-    with worker_channel() as (take, *_):
-        first, second = take(2)
+def test_one_that_is_put_back_is_not_acknowledged_and_is_taken_again():
+    send(2)
+    with hand() as worker:
+        first, second = worker.take(2)
         first.ack()
         second.requeue()
         wait_for(lambda: unacked() == (0, 0))
-        assert redis_client().llen("acks") == 1
+        again = worker.take(3)[2]
+        assert again.delivery_tag == second.delivery_tag and again.headers["redelivered"]
+        assert tags() == tags_of(again)
 
 
-@contextmanager
-def cutting():
-    """What cuts the connection that messages in hand are written down over, opened since."""
-    client = redis_client()
-    known = {each["id"] for each in client.client_list()}
-
-    def cut():
-        [ahead] = [each["id"] for each in client.client_list() if each["cmd"] == "hset" and each["id"] not in known]
-        client.client_kill_filter(_id=ahead)
-
-    yield cut
+def test_what_was_taken_is_written_down_though_its_worker_dies_before_it_hears_of_it(relay):
+    send(1)
+    relay.swallows = True
+    with hand(relay.url) as worker, pytest.raises(worker.errors):
+        worker.take(1)
+    assert unacked() == (1, 1) and redis_client().llen("acks") == 0
 
 
-def test_a_connection_that_is_cut_holds_up_no_message():
-    with cutting() as cut, worker_channel() as (take, *_):
-        take(1)
-        wait_for(lambda: unacked() == (1, 1))
-        cut()
-        messages = take(3)
-        wait_for(lambda: tags() == tags_of(*messages))
-
-
-def test_what_was_acknowledged_before_a_connection_is_cut_does_not_come_back():
-    with cutting() as cut, worker_channel() as (take, *_):
-        take(1)[0].ack()
-        wait_for(lambda: unacked() == (0, 0))
-        cut()
-        second = take(2)[1]
-        wait_for(lambda: second.delivery_tag in tags())
-        assert tags() == tags_of(second)
-
-
-@pytest.mark.parametrize("ended", [False, True])
-def test_what_a_cut_connection_swallowed_is_written_down_with_the_next_if_it_is_still_in_hand(relay, ended):
-    with worker_channel(relay.url) as (take, *_):
+def test_one_whose_answer_was_lost_is_answered_once_more(relay):
+    send(3)
+    with hand(relay.url) as worker:
+        first = worker.take(1)[0]
         relay.swallows = True
-        first = take(1)[0]
-        wait_for(lambda: not relay.swallows)
-        assert unacked() == (0, 0)
-        if ended:
-            first.ack()
-        second = take(2)[1]
-        wait_for(lambda: second.delivery_tag in tags())
-        assert tags() == (tags_of(second) if ended else tags_of(first, second))
+        with pytest.raises(worker.errors):
+            worker.take(2)
+        [lost] = tags() - tags_of(first)
+        with hand(relay.url, worker.step) as again:
+            second, third = again.take(2)
+    assert second.delivery_tag == lost and third.delivery_tag not in (lost, first.delivery_tag)
+    assert second.decode() == {"n": 1}
 
 
-def test_what_redis_refuses_is_raised_with_the_next_message_and_holds_up_none_after_it():
-    with worker_channel() as (take, *_):
+def test_one_whose_answer_was_lost_is_not_answered_once_another_has_it(relay):
+    send(1)
+    with hand(relay.url) as worker:
+        relay.swallows = True
+        with pytest.raises(worker.errors):
+            worker.take(1)
+        [(tag, text)] = redis_client().hgetall("unacked").items()
+        redis_client().hset("unacked", tag, text.replace(process.key, "another"))
+        send(1)
+        with hand(relay.url, worker.step) as again:
+            assert again.take(1)[0].delivery_tag != tag
+
+
+def test_what_redis_refuses_to_write_down_stays_in_its_queue():
+    send(1)
+    with hand() as worker:
         redis_client().set("unacked", "of another type")
-        take(1)
         with pytest.raises(ResponseError, match="WRONGTYPE"):
-            take(2)
+            worker.take(1)
+        assert redis_client().llen("acks") == 1 and not redis_client().exists("unacked_index")
         redis_client().delete("unacked")
-        messages = take(4)
-        wait_for(lambda: tags() == tags_of(*messages[1:]))
+        assert tags_of(*worker.take(1)) == tags()
+
+
+@pytest.fixture
+def forbidden():
+    """The address of Redis as somebody who may not have it track what he reads."""
+    client = redis_client()
+    client.acl_setuser("plain", enabled=True, passwords=["+pw"], keys="*", channels="*", commands=["+@all", "-client"])
+    yield settings.REDIS_URL.replace("://", "://plain:pw@")
+    client.acl_deluser("plain")
+
+
+@pytest.mark.parametrize("tracks", [True, False])
+def test_a_worker_that_waits_hears_of_a_message_at_once(tracks, forbidden):
+    took = []
+    with hand(settings.REDIS_URL if tracks else forbidden) as worker:
+        for number in range(1, 6):
+            threading.Timer(0.3, send, [1]).start()
+            started = time.monotonic()
+            worker.take(number)
+            took.append(time.monotonic() - started)
+    assert 0.3 < statistics.median(took) < 0.6
+
+
+def test_two_workers_that_wait_take_each_message_once():
+    with hand() as one, hand() as other:
+        ends = [threading.Thread(target=each.take_all) for each in (one, other)]
+        for thread in ends:
+            thread.start()
+        for _ in range(10):
+            send(2)
+        for thread in ends:
+            thread.join()
+    assert len(one.messages) + len(other.messages) == len(tags_of(*one.messages, *other.messages)) == 20
 
 
 @pytest.fixture(autouse=True)
