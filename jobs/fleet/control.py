@@ -9,7 +9,6 @@ from celery import current_app
 from jobs.core.errors import Conflict
 from jobs.fleet.workers import GROWS_BY, Worker
 from jobs.models import AuditEntry
-from jobs.wire.connection import UNREACHABLE
 
 #: [s] that a worker has for its answer.
 PATIENCE = 3.0
@@ -75,8 +74,9 @@ def _answer(worker: Worker, command: str, **arguments: Any) -> str:
 
 def _carry(call: Callable[[], Any]) -> Any:
     from kombu.exceptions import OperationalError
+    from redis import RedisError
 
     try:
         return call()
-    except (OperationalError, *UNREACHABLE) as error:
+    except (OperationalError, RedisError, OSError) as error:
         raise ConnectionError(f"Redis does not answer: {error}") from error

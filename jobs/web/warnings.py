@@ -18,8 +18,8 @@ from jobs.schedules.plan import ON_TIME
 from jobs.supervisor import disk
 from jobs.web import words
 from jobs.web.nav import page_url
-from jobs.wire import workers
-from jobs.wire.connection import breaker, fullness, redis_client
+from jobs.wire import keys, workers
+from jobs.wire.connection import UNREACHABLE, answer_of, breaker, fullness, redis_client, refusal
 
 RECENT = timedelta(days=1)
 #: Counting and looking stop here: texts say "10,000+", and the cost stays the same.
@@ -68,11 +68,11 @@ def all_warnings(now: datetime | None = None) -> list[Alert]:
     now = now or timezone.now()
     try:
         served, paused, full = breaker.call(_served_queues), paused_queues(), _redis()
-    except ConnectionError:
+    except ConnectionError as error:
+        what = refusal(error) or "Work is on hold: Redis does not answer."
         hold = Alert(
-            "retrying", "Work is on hold: Redis does not answer.", "New jobs are kept and start by themselves.",
-            url="/readyz", action="What answers",
-        )  # fmt: skip
+            "retrying", what, "New jobs are kept and start by themselves.", url="/readyz", action="What answers"
+        )
         return [*_full(), hold, *_overdue(now), *_cannot_start(), *_failures(now)]
     return [
         *full,
@@ -88,6 +88,11 @@ def all_warnings(now: datetime | None = None) -> list[Alert]:
 def _redis() -> list[Alert]:
     """Raises ConnectionError."""
     text = fullness(breaker.call(redis_client().info, "memory"))
+    if not text:
+        try:  # without the breaker: what only reads goes on
+            redis_client().setrange(keys.PROBE, 0, "")
+        except UNREACHABLE as error:
+            raise ConnectionError(answer_of(error)) from error
     return [Alert("failed", text, "New jobs are kept.", url="/readyz", action="What answers")] if text else []
 
 

@@ -1,5 +1,6 @@
 """The Redis client of this process, and the breaker that keeps an outage from slowing everything down."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -8,17 +9,47 @@ from typing import Any
 import redis
 from django.conf import settings
 
-#: What redis-py raises when Redis cannot be reached, is loading its data, or is full.
-UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, redis.OutOfMemoryError, OSError)
+#: What `redis_client` raises when Redis cannot be reached, or refuses for now (`refuses`).
+UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, OSError)
 
 #: Connections of one process; whoever needs one more waits for it, at most WAIT_FOR_CONNECTION [s]. redis-py's usual
 #: pool refuses instead, as if Redis were gone, and a thousand green threads would each pay for opening its own.
 MOST_CONNECTIONS, WAIT_FOR_CONNECTION = 32, 20
 
 
-#: What Redis says, first or within a script's error, where it is there and takes no writes: its disk is full, or it is
-#: (or has just become) a replica.
-_REFUSALS = ("MISCONF", "READONLY", "NOREPLICAS", "-OOM")
+#: The words with which Redis says that it is there and cannot do for now what it is asked for: its memory or its disk
+#: is full; it is (or has just become) a replica, or misses its own; it loads its data, or a script holds it up; the
+#: password or the rights of who asks were changed.
+_REFUSALS = (
+    "OOM", "MISCONF", "READONLY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "LOADING", "BUSY", "NOAUTH", "WRONGPASS",
+    "NOPERM",
+)  # fmt: skip
+#: Such a word comes first; within the error of a script it comes after a dash, and of missing rights Redis 6 and 7
+#: speak otherwise there.
+_REFUSAL = re.compile(
+    rf"(?:^| -)(?:{'|'.join(_REFUSALS)})\b|The user executing the script can't run|ACL failure in script"
+)
+
+
+def refuses(answer: str) -> bool:
+    """Whether an error that Redis answered is none of the command: it is waited for, as where Redis is away."""
+    return bool(_REFUSAL.search(answer))
+
+
+def answer_of(error: Exception) -> str:
+    """What Redis answered, with its first word, which redis-py cuts off where it has a class for it."""
+    word = getattr(error, "status_code", None)
+    return f"{word} {error}" if word else str(error)
+
+
+def refusal(error: Exception) -> str:
+    """What whoever runs Jobsite is told of an error by which Redis `refuses`; "" for any other error."""
+    answer = answer_of(error)
+    if not refuses(answer):
+        return ""
+    return (
+        f"Redis is there, and refuses: {answer.rstrip('.')}. Work is on hold, and goes on by itself once that is over."
+    )
 
 
 #: The part of its memory limit beyond which Redis is called full: the next large write is refused.
@@ -42,15 +73,12 @@ class _TellsRefusals:
     def read_response(self, *args: Any, **options: Any) -> Any:
         try:
             return super().read_response(*args, **options)  # type: ignore[misc]
-        except (redis.ReadOnlyError, redis.OutOfMemoryError) as error:
-            raise redis.ConnectionError(str(error)) from error
         except redis.ResponseError as error:
-            if any(word in str(error) for word in _REFUSALS):
-                raise redis.ConnectionError(str(error)) from error
+            if refuses(answer := answer_of(error)):
+                raise redis.ConnectionError(answer) from error
             raise
 
 
-@cache
 def telling_refusals(connection_class: type) -> type:
     """The class of connections, of which a refusal to write is an outage like any other."""
     if issubclass(connection_class, _TellsRefusals):
@@ -88,20 +116,22 @@ class Breaker:
     def __init__(self, rest: float = 1.0):
         self.rest = rest
         self._closed_at = 0.0
+        self._why = ""
 
     @property
     def is_open(self) -> bool:
         return time.monotonic() < self._closed_at
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """The function's answer. Raises ConnectionError where Redis is unreachable, or was a moment ago."""
+        """The function's answer. Raises ConnectionError, and why, where Redis is unreachable, or was a moment ago."""
         if self.is_open:
-            raise ConnectionError("Redis was unreachable a moment ago")
+            raise ConnectionError(self._why)
         try:
             return function(*args)
         except UNREACHABLE as error:
             self._closed_at = time.monotonic() + self.rest
-            raise ConnectionError(str(error)) from error
+            self._why = answer_of(error)
+            raise ConnectionError(self._why) from error
 
 
 breaker = Breaker()

@@ -24,6 +24,8 @@ SUPPRESSED = "jobsite:suppressed"
 COMPLETE = ""
 #: How often each task of each worker held the event loop: JSON [node, task] -> count.
 BLOCKED = "jobsite:blocked"
+#: Holds nothing: the empty text is written to it, which changes nothing and is refused where writes are.
+PROBE = "jobsite:probe"
 #: Pub/sub: whose access has changed, so that web processes forget what they know of it.
 ACCESS_CHANNEL = "jobsite:access"
 #: kombu's own: messages delivered and not yet acknowledged.

@@ -7,6 +7,7 @@ client for every message and every acknowledgement: of what a no-op costs a pref
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import redis
@@ -18,12 +19,21 @@ from jobs.wire.connection import MOST_CONNECTIONS, WAIT_FOR_CONNECTION, telling_
 
 
 def outlive_refusals() -> None:
-    """A Redis that is full, or whose disk is, ends no worker: kombu hears of an outage, after which it connects again.
+    """A Redis that refuses for now ends no worker: kombu hears of an outage, after which it connects again.
 
-    It knows the error of a full Redis as none of those, so that the whole worker would end, and stay ended.
+    It knows most of those errors (of a full Redis, of a replica) as none of the connection's, so that the whole worker
+    would end, and stay ended. Its attributes `connection_class` do not do: for a socket's path it takes another one.
     """
-    for name in ("connection_class", "connection_class_ssl"):
-        setattr(Channel, name, telling_refusals(getattr(Channel, name)))
+    if hasattr(Channel._connparams, "__wrapped__"):
+        return
+    params = Channel._connparams
+
+    @wraps(params)
+    def told(self: Any, asynchronous: bool = False) -> dict[str, Any]:
+        found: dict[str, Any] = params(self, asynchronous)
+        return {**found, "connection_class": telling_refusals(found["connection_class"])}
+
+    Channel._connparams = told  # type: ignore[method-assign]
 
 
 class ShareConnections(bootsteps.StartStopStep):

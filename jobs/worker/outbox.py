@@ -3,6 +3,7 @@
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,9 +127,9 @@ class Outbox:
         for report in list(self._reports):
             report.made = 0.0
         while any(not report.event for report in list(self._reports)) and time.monotonic() < until:
-            try:
+            with suppress(OSError, RedisError):
                 self.tend(raw)
-            except OSError:
+            if any(not report.event for report in list(self._reports)):
                 time.sleep(0.2)
 
 

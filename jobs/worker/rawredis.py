@@ -8,6 +8,7 @@ import ssl
 from typing import Any
 
 from jobs.wire import redis_url
+from jobs.wire.connection import refuses
 from jobs.worker.real import original
 
 
@@ -24,7 +25,7 @@ class RawRedis:
         self._buffer = b""
 
     def call(self, *words: Any) -> Any:
-        """One command. Raises OSError where Redis is unreachable, RedisError for an error it answered."""
+        """One command. Raises OSError where Redis is unreachable or refuses for now, RedisError for another error."""
         return self.pipeline([words])[0]
 
     def pipeline(self, commands: list[tuple[Any, ...]]) -> list[Any]:
@@ -38,7 +39,7 @@ class RawRedis:
             raise
         for answer in answers:
             if isinstance(answer, RedisError):
-                raise answer
+                raise OSError(str(answer)) if refuses(str(answer)) else answer
         return answers
 
     def close(self) -> None:

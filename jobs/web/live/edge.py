@@ -35,7 +35,7 @@ from jobs.web.live.http import (
 )
 from jobs.web.live.metrics import CONTENT_TYPE, Metrics
 from jobs.web.live.poll import Polls
-from jobs.web.live.stream import Hub
+from jobs.web.live.stream import Hub, end
 from jobs.web.live.submissions import Submissions
 from jobs.web.live.upload_folder import UploadFolder
 from jobs.web.outages import WRONG_HOST, is_api, refusal, wrong_host
@@ -108,8 +108,7 @@ class Edge:
 
     async def _stop(self) -> None:
         await self.hub.stop()
-        self._listener.cancel()
-        await asyncio.gather(self._listener, return_exceptions=True)
+        await end(self._listener)
         await asyncio.to_thread(self.django.close)
         await asyncio.to_thread(self.submissions.close)
         self._uploads.close()

@@ -17,7 +17,7 @@ from jobs.supervisor import disk
 from jobs.supervisor.prepare import A_STATIC_FILE, is_up_to_date
 from jobs.web.live.sql import in_sql
 from jobs.wire import events, keys
-from jobs.wire.connection import fullness
+from jobs.wire.connection import fullness, refusal
 from jobs.wire.workers import Record, ask, read
 
 #: [s] that SQL may be behind the stream.
@@ -87,7 +87,7 @@ class Health:
         except Finding as finding:
             return False, str(finding)
         except (redis.exceptions.RedisError, OSError) as error:
-            return False, f"Redis cannot be asked: {error}"
+            return False, refusal(error) or f"Redis cannot be asked: {error}"
 
     async def _sql(self) -> str:
         try:
@@ -106,6 +106,7 @@ class Health:
     async def _redis(self) -> str:
         if trouble := fullness(await self.redis.info("memory")):
             raise Finding(trouble)
+        await self.redis.setrange(keys.PROBE, 0, "")
         return "Redis answers."
 
     async def _keeper(self) -> str:

@@ -87,6 +87,14 @@ class Group:
             client.push(data)
 
 
+async def end(task: "asyncio.Task[None]") -> None:
+    """Cancel it until it has ended: a cancellation can be lost within redis-py (8.1.0, seen while Redis refuses), and
+    a server that waited for that task would not stop."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=0.5)
+
+
 class Hub:
     """Reads the stream once, for all pages and all long polls of this process."""
 
@@ -114,8 +122,7 @@ class Hub:
     async def stop(self) -> None:
         self.close()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
     def close(self) -> None:
         """End all open streams and long polls now."""
