@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from django import forms
 from django.db import transaction
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
@@ -17,21 +16,21 @@ from jobs.schedules.rows import WRITTEN
 
 
 class Editor:
-    """schedule: None for a new one; when, params: bound or unbound forms."""
+    """schedule: None for a new one; when, params: bound or unbound forms; without params those that are stored stay."""
 
-    def __init__(self, when: ScheduleForm, params: forms.Form, schedule: Schedule | None = None):
+    def __init__(self, when: ScheduleForm, params: Any, schedule: Schedule | None = None):
         self.when, self.params, self.schedule = when, params, schedule
         self.target = when.target
 
     def is_valid(self) -> bool:
         """Both forms are asked, so that every bad field is told at once."""
-        return all([self.when.is_valid(), self.params.is_valid()])
+        return self.when.is_valid() & (self.params is None or self.params.is_valid())
 
     @property
     def errors(self) -> dict[str, list[str]]:
         """{field: [texts]}, the parameters' as params.NAME and, for the form as a whole, params."""
         found = {name: [str(text) for text in texts] for name, texts in self.when.errors.items()}
-        for name, texts in self.params.errors.items():
+        for name, texts in self.params.errors.items() if self.params is not None else ():
             found["params" if name == "__all__" else f"params.{name}"] = [str(text) for text in texts]
         return found
 
@@ -42,7 +41,8 @@ class Editor:
         task = PeriodicTask() if self.schedule is None else self.schedule.task
         with transaction.atomic():
             self.when.apply(task)
-            self.target.store(task, self.params, owner)
+            if self.params is not None:
+                self.target.store(task, self.params, owner)
             task.save(update_fields=None if new else WRITTEN)
             terms = self.when.terms
             if not task.enabled or terms["paused_until"]:

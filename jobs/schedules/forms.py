@@ -24,6 +24,8 @@ from jobs.schedules.target import Target
 from jobs.submit.submit import queue_for
 
 CRON, EVERY, ONCE, KEEP = "cron", "every", "once", "keep"
+#: The priority that the task itself has, since the schedule names none.
+OWN = "own"
 PERIODS = [(name, name) for name in ("seconds", "minutes", "hours", "days")]
 _LONGEST = timedelta(days=3660)
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -84,6 +86,9 @@ class ScheduleForm(forms.Form):
         zones = self.fields["timezone"]
         zones.choices = [(name, name) for name in zone_names()]  # type: ignore[attr-defined]
         zones.initial = settings.TIME_ZONE
+        if task is not None and (kept := _priority_kept(task, target)):
+            self.fields["priority"].choices = [*self.fields["priority"].choices, kept]  # type: ignore[attr-defined]
+            self.initial["priority"] = kept[0]
         if self.initial.get("rule") == KEEP:
             self.fields["rule"].choices = [(KEEP, "as it is"), *self.fields["rule"].choices]  # type: ignore[attr-defined]
 
@@ -229,7 +234,9 @@ class ScheduleForm(forms.Form):
         )  # fmt: skip
         task.start_time, task.expires = data["start"], data["end"]
         task.queue = data["queue"] or None
-        task.priority = priorities.BY_NAME[data["priority"] or "normal"]
+        if data["priority"] != OWN:
+            named = data["priority"] or "normal"
+            task.priority = priorities.BY_NAME[named] if named in priorities.BY_NAME else int(named)
         if task.expires:
             task.expire_seconds = None
         if data["rule"] == KEEP:
@@ -244,6 +251,19 @@ class ScheduleForm(forms.Form):
             task.interval = shared(IntervalSchedule, every=data["every"], period=data["period"] or "minutes")
         else:
             task.clocked = shared(ClockedSchedule, clocked_time=data["at"])
+
+
+def priority_name(task: PeriodicTask) -> str:
+    """One of the four names; or the number, which Celery lets be from 0 to 255."""
+    return "normal" if task.priority is None else priorities.NAMES.get(task.priority, str(task.priority))
+
+
+def _priority_kept(task: PeriodicTask, target: Target) -> tuple[str, str] | None:
+    """The further choice that leaves a priority as it is which is none of the four."""
+    if task.priority is None:
+        return None if target.kind else (OWN, "the task's own")
+    name = priority_name(task)
+    return None if name in priorities.BY_NAME else (name, f"{name}, as it is")
 
 
 @cache
@@ -272,7 +292,7 @@ def initial_of(task: PeriodicTask) -> dict[str, Any]:
         **{name: getattr(kept, name) for name in ("jitter", "overlap", "misfire", "misfire_limit")},
         "enabled": task.enabled,
         "paused_until": _local(paused, zone),
-        "priority": priorities.NAMES.get(task.priority, "normal") if task.priority is not None else "normal",
+        "priority": priority_name(task),
         "queue": task.queue or "",
         "description": task.description,
     }

@@ -1,17 +1,19 @@
 """What a schedule starts: a kind with its parameters, or any other Celery task by name."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
 from django_celery_beat.models import PeriodicTask
 
+from jobs.core.errors import Refused
 from jobs.core.kind import Kind
 from jobs.core.registry import get_kind, kind_of_task, task_name
 from jobs.foreign.form import TaskForm
-from jobs.foreign.task import ForeignTask, all_tasks, task_named
+from jobs.foreign.task import ForeignTask, all_tasks, readable_call_of, task_named
 from jobs.models import Artifact
 from jobs.submit.files import place
 from jobs.submit.validate import to_json, uploads
@@ -38,10 +40,15 @@ class ForeignForm(forms.Form):
 
 @dataclass(frozen=True)
 class Target:
-    """task: the Celery task's name; kind: the kind behind it, None for other people's tasks."""
+    """task: the Celery task's name; kind: the kind behind it, None for other people's tasks.
+
+    raw: its arguments are edited as JSON, though an installed app has the task: the form of its signature, which goes
+    by type hints, does not take those that are stored.
+    """
 
     task: str
     kind: type[Kind] | None = None
+    raw: bool = False
 
     @property
     def label(self) -> str:
@@ -50,7 +57,7 @@ class Target:
     @property
     def foreign(self) -> ForeignTask | None:
         """The task behind other people's names; None for kinds, and where no installed app has it."""
-        return None if self.kind else task_named(self.task)
+        return None if self.kind or self.raw else task_named(self.task)
 
     @property
     def form_class(self) -> type[forms.Form]:
@@ -73,7 +80,11 @@ class Target:
     def values(self, task: PeriodicTask) -> dict[str, Any]:
         """The same by the names of the form's fields."""
         stored, foreign = self.stored(task), self.foreign
-        return foreign.values(stored) if foreign else stored
+        if foreign:
+            return foreign.values(stored)
+        if not stored and not self.kind:  # no JSON: whoever mends it sees what it is
+            return {"args": InvalidJSONInput(task.args), "kwargs": InvalidJSONInput(task.kwargs)}
+        return stored
 
     def store(self, task: PeriodicTask, form: forms.Form, owner: Any) -> None:
         """Write the cleaned parameters into a PeriodicTask, not saved; files become artifacts of the owner."""
@@ -106,6 +117,27 @@ def _own_copies(kept: list[str], owner: Any) -> dict[str, str]:
 
 def target_of(task: PeriodicTask) -> Target:
     return Target(task.task, kind_of_task(task.task))
+
+
+def edited_target_of(task: PeriodicTask) -> Target:
+    """The same for a form that is to begin with what is stored."""
+    target = target_of(task)
+    if target.foreign is None:
+        return target
+    try:
+        args, kwargs = readable_call_of(target.stored(task))
+        takes = _is_readable(task) and target.foreign.form(args, kwargs).is_valid()
+    except Refused:
+        takes = False
+    return target if takes else replace(target, raw=True)
+
+
+def _is_readable(task: PeriodicTask) -> bool:
+    try:
+        args, kwargs = json.loads(task.args or "[]"), json.loads(task.kwargs or "{}")
+    except ValueError:
+        return False
+    return isinstance(args, list) and isinstance(kwargs, dict)
 
 
 def target_named(kind: str = "", task: str = "") -> Target | None:

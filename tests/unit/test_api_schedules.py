@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -17,6 +17,7 @@ from jobs.web.api.openapi import document
 from jobs.web.api.schedule_body import NEW
 from tests.unit.api_client import Program, make_user
 from tests.unit.api_kinds import VALID, EveryField
+from tests.unit.foreign_tasks import NAME
 from tests.unit.schedule_making import make_schedule
 from tests.unit.test_api_fuzz import QUICK, VALUES
 
@@ -284,3 +285,20 @@ def test_junk_is_refused_and_never_a_fault(program, junk, params):
     for pk in PeriodicTask.objects.values_list("jobsite__pk", flat=True):
         assert program.get(f"schedules/{pk}").status_code == 200
     PeriodicTask.objects.exclude(pk=schedule.task_id).delete()
+
+
+def test_a_change_leaves_parameters_alone_that_are_not_sent_whatever_they_are(program):
+    rule = IntervalSchedule.objects.get_or_create(every=1, period="hours")[0]
+    for name, task, args, kwargs in (
+        ("no JSON", f"{NAME}add", "[1,", "{}"), ("hints", f"{NAME}typed", '["seven", 8]', "{}"),
+        ("unknown", "warehouse.count", '["bolts"]', "{}"), ("kind", "jobs.add", "[]", '{"x": "seven"}'),
+    ):  # fmt: skip
+        stored = PeriodicTask.objects.create(name=name, task=task, args=args, kwargs=kwargs, interval=rule, priority=5)
+        pk = Schedule.objects.get(task=stored).pk
+        answer = patch(program, pk, {"enabled": False})
+        assert answer.status_code == 200, answer.content
+        stored.refresh_from_db()
+        assert (stored.enabled, stored.args, stored.kwargs, stored.priority) == (False, args, kwargs, 5)
+        assert answer.json()["priority"] == "5" and answer.json()["trouble"] is None
+        told = patch(program, pk, {"enabled": True}).json()
+        assert bool(told["trouble"]) == (name in ("no JSON", "kind"))

@@ -9,13 +9,14 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from django_celery_beat.models import CrontabSchedule, PeriodicTask
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from jobs.core.redaction import decrypt
 from jobs.models import Artifact, AuditEntry, Job, Schedule
 from jobs.schedules.fire import run_now
 from tests.unit.api_client import make_user
 from tests.unit.api_kinds import VALID
+from tests.unit.foreign_tasks import NAME
 from tests.unit.schedule_making import make_schedule
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -248,12 +249,12 @@ def test_names_are_unique_and_a_free_one_is_proposed(browser, olga):
 
 def test_editing_shows_and_keeps_what_is_stored(browser, olga):
     schedule = make_schedule(olga, start="2030-01-01T08:00", misfire="skip", priority="high", description="why")
-    page = browser.get(f"/schedules/{schedule.pk}/edit")
+    page = browser.get(f"/schedules/{schedule.pk}/edit/")
     assert 'value="30 4 * * *"' in page.text and 'value="2030-01-01T08:00"' in page.text
     initial = page.context["when"].initial
     sent = {f"schedule-{name}": value for name, value in initial.items() if value not in (None, "")}
     sent["schedule-start"] = "2030-01-01T08:00"
-    answer = browser.post(f"/schedules/{schedule.pk}/edit", {**sent, "x": "9", "y": "2", "schedule-cron": "0 6 * * *"})
+    answer = browser.post(f"/schedules/{schedule.pk}/edit/", {**sent, "x": "9", "y": "2", "schedule-cron": "0 6 * * *"})
     assert answer.status_code == 302, answer.context["when"].errors
     schedule.refresh_from_db()
     task = PeriodicTask.objects.get()
@@ -270,14 +271,14 @@ def test_the_form_asks_in_order_and_keeps_what_it_stores(browser, olga):
     assert browser.post("/schedules/new?kind=add", sent).status_code == 302
     schedule = Schedule.objects.get()
     assert (schedule.overlap, schedule.misfire, schedule.misfire_limit, schedule.jitter) == ("queue", "all", 7, 90)
-    page = browser.get(f"/schedules/{schedule.pk}/edit").text
+    page = browser.get(f"/schedules/{schedule.pk}/edit/").text
     assert f'value="{until}"' in page
     order = ["x", "schedule-rule", "schedule-timezone", "schedule-overlap", "schedule-misfire", "schedule-start",
              "schedule-end"]  # fmt: skip
     places = [page.index(f'name="{name}"') for name in order]
     assert places == sorted(places)
     before = schedule.next_run_at
-    browser.post(f"/schedules/{schedule.pk}/edit", {**sent, "schedule-description": "a note"})
+    browser.post(f"/schedules/{schedule.pk}/edit/", {**sent, "schedule-description": "a note"})
     schedule.refresh_from_db()
     assert (schedule.next_run_at, schedule.jitter, schedule.overlap) == (before, 90, "queue")
     page = browser.get(schedule.get_absolute_url()).text
@@ -302,21 +303,21 @@ def test_files_and_secrets_are_kept_and_reach_the_job(browser, olga):
     assert decrypt(kwargs["password"]) == "hunter2" and "hunter2" not in schedule.task.kwargs
     artifact = Artifact.objects.get()
     assert (artifact.job, artifact.owner, artifact.id) == (None, olga, kwargs["files"][0]["artifact"])
-    page = browser.get(f"/schedules/{schedule.pk}/edit").text
+    page = browser.get(f"/schedules/{schedule.pk}/edit/").text
     assert "note.txt" in page and "hunter2" not in page
     assert "hunter2" not in browser.get(schedule.get_absolute_url()).text
 
     again = {**sent, "files__kept": artifact.id, "password": ""}
     del again["files"]
-    assert browser.post(f"/schedules/{schedule.pk}/edit", again).status_code == 302
+    assert browser.post(f"/schedules/{schedule.pk}/edit/", again).status_code == 302
     schedule = Schedule.objects.get()
     kwargs = json.loads(schedule.task.kwargs)
     assert decrypt(kwargs["password"]) == "hunter2" and kwargs["files"][0]["artifact"] == artifact.id
     kwargs["password"] = "encrypted:under another key"
     PeriodicTask.objects.update(kwargs=json.dumps(kwargs))
-    assert "cannot be read any more" in browser.get(f"/schedules/{schedule.pk}/edit").text
-    assert browser.post(f"/schedules/{schedule.pk}/edit", again).status_code == 422
-    assert browser.post(f"/schedules/{schedule.pk}/edit", again | {"password": "hunter2"}).status_code == 302
+    assert "cannot be read any more" in browser.get(f"/schedules/{schedule.pk}/edit/").text
+    assert browser.post(f"/schedules/{schedule.pk}/edit/", again).status_code == 422
+    assert browser.post(f"/schedules/{schedule.pk}/edit/", again | {"password": "hunter2"}).status_code == 302
     job = run_now(Schedule.objects.get(), olga)
     assert decrypt(job.params["password"]) == "hunter2"
     assert Artifact.storage().open(job.params["files"][0]["path"]).read() == b"hello"
@@ -391,3 +392,54 @@ def test_strangers_are_led_to_the_login(client):
 @pytest.mark.parametrize("address", ["99/", "99999999999999999999999/", "99/edit", "new?kind=nosuch"])
 def test_what_is_not_there_is_404(browser, address):
     assert browser.get(f"/schedules/{address}").status_code == 404
+
+
+@pytest.fixture
+def odd(olga):
+    """Left by stock beat: a task that no installed app has, and arguments that the hints of another do not take."""
+    rule = IntervalSchedule.objects.get_or_create(every=1, period="hours")[0]
+    return {
+        name: Schedule.objects.get(task=PeriodicTask.objects.create(name=name, interval=rule, **fields))
+        for name, fields in {
+            "unknown": {"task": "warehouse.count", "args": '["bolts"]', "priority": 5, "headers": '{"a": 1}'},
+            "hints": {"task": f"{NAME}typed", "args": '["seven", 8]'},
+            "broken": {"task": f"{NAME}add", "args": "[1,"},
+        }.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["unknown", "hints"])
+def test_what_stock_beat_left_can_be_edited_and_stays_what_it_was(browser, odd, name):
+    schedule = odd[name]
+    before = PeriodicTask.objects.filter(name=name).values().get()
+    answer = browser.get(f"/schedules/{schedule.pk}/edit/")
+    assert answer.status_code == 200
+    form = {f"schedule-{key}": value for key, value in {
+        "name": name, "rule": "every", "every": "1", "period": "hours", "timezone": "UTC", "enabled": "on",
+        "priority": "5" if name == "unknown" else "own",
+    }.items()}  # fmt: skip
+    sent = {**form, "args": before["args"], "kwargs": "{}"}
+    preview = browser.post(f"/schedules/preview?task={before['task']}&schedule={schedule.pk}", sent)
+    assert preview.status_code == 200 and "Every hour" in preview.text
+    assert browser.post(f"/schedules/{schedule.pk}/edit/", sent).status_code == 302
+    after = PeriodicTask.objects.filter(name=name).values().get()
+    assert {**before, "date_changed": None} == {**after, "date_changed": None}
+
+
+def test_what_cannot_start_says_so_in_the_list_on_its_page_and_where_it_is_mended(browser, odd):
+    why = "args: This is no JSON"
+    assert why in browser.get("/schedules/").text and "Cannot start" in browser.get("/schedules/").text
+    assert why in browser.get(f"/schedules/{odd['broken'].pk}").text
+    assert ">[1,</textarea>" in browser.get(f"/schedules/{odd['broken'].pk}/edit/").text
+    assert "The schedule broken cannot start its jobs" in browser.get("/").text
+
+
+def test_a_schedule_from_code_says_so_and_where_the_two_differ(browser, odd):
+    Schedule.objects.filter(pk=odd["unknown"].pk).update(code={
+        "task": "warehouse.count", "when": "every 3600 seconds", "priority": 7, "queue": None, "exchange": None,
+        "routing_key": None, "expire_seconds": None, "digests": {}, "args": [], "kwargs": {}, "headers": {},
+        "dropped": ["countdown"],
+    })  # fmt: skip
+    text = browser.get(f"/schedules/{odd['unknown'].pk}").text
+    assert "every 3600 seconds" in text and "every 1 hours" in text and "countdown" in text
+    assert "from code" in browser.get("/schedules/").text

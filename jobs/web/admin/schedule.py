@@ -19,7 +19,7 @@ from jobs.schedules.fire import run_now
 from jobs.schedules.outlook import outlook
 from jobs.schedules.reckon import reckon
 from jobs.schedules.rules import zone_of
-from jobs.schedules.target import target_of
+from jobs.schedules.target import edited_target_of, target_of
 from jobs.web import words
 from jobs.web.admin.plain import link
 from jobs.web.pages.schedule_rows import rows_of
@@ -130,7 +130,7 @@ class PeriodicTaskAdmin(admin.ModelAdmin):
         schedule = schedule_of(task) if task else None
         if schedule and (answer := self._act(request, schedule)):
             return answer
-        target = asked_target(request) or (target_of(task) if task else None)
+        target = asked_target(request) or (edited_target_of(task) if task else None)
         if target is None:
             return self._page(request, "choose", {**choices(), "title": "Add schedule"})
         editor = editor_for(request, target, schedule)

@@ -15,8 +15,9 @@ from jobs.core.redaction import masked
 from jobs.foreign.task import readable_call_of
 from jobs.models import Schedule
 from jobs.models.schedule import MISFIRE_CHOICES, OVERLAP_CHOICES
+from jobs.schedules.code import differences
 from jobs.schedules.editor import Editor, is_skipping, pause_of
-from jobs.schedules.forms import CRON, EVERY, ONCE, PERIODS, ScheduleForm, initial_of
+from jobs.schedules.forms import CRON, EVERY, ONCE, PERIODS, ScheduleForm, initial_of, priority_name
 from jobs.schedules.outlook import outlook
 from jobs.schedules.target import ForeignForm, Target, target_of
 from jobs.submit.validate import bind, out_of_a_row
@@ -108,9 +109,9 @@ def editor_for(request: HttpRequest, body: Body, target: Target, schedule: Sched
         errors = {f"params.{name}": texts for name, texts in refused.errors.items()}
         when.is_valid()
         params = None
-    editor = Editor(when, params or target.form_class(), schedule)
-    if params is None or not editor.is_valid():
-        found = {**editor.errors, **errors} if params else {**_texts(when), **errors}
+    editor = Editor(when, params, schedule)
+    if errors or not editor.is_valid():
+        found = {**_texts(when), **errors} if errors else editor.errors
         raise invalid({_told(name, when): texts for name, texts in found.items()})
     return editor
 
@@ -156,6 +157,9 @@ def _values(body: Body, schedule: Schedule | None) -> dict[str, Any]:
 
 
 def _params(request: HttpRequest, body: Body, target: Target, schedule: Schedule | None) -> Any:
+    """The form of the parameters; None where a stored schedule's are not sent, and stay whatever they are."""
+    if schedule and "params" not in body.values:
+        return None
     given = body.get("params", {})
     stored = target.stored(schedule.task) if schedule else {}
     if target.kind:
@@ -175,6 +179,14 @@ def _foreign(target: Target, given: dict[str, Any]) -> forms.Form:
     if target.foreign is None or not plain.is_valid():
         return plain
     return target.foreign.form(*readable_call_of(plain.cleaned_data))
+
+
+def code_json(schedule: Schedule) -> dict[str, Any] | None:
+    """Of a schedule that comes from code: whether it is still there, and where the two differ."""
+    if not schedule.code:
+        return None
+    differs = {name: {"code": code, "table": table} for name, code, table in differences(schedule)}
+    return {"gone": bool(schedule.code.get("gone")), "differs": differs, "dropped": schedule.code.get("dropped", [])}
 
 
 def schedule_json(row: Row) -> dict[str, Any]:
@@ -203,12 +215,14 @@ def schedule_json(row: Row) -> dict[str, Any]:
         "skipped": iso(schedule.skipped) if is_skipping(schedule) else None,
         "held": iso(schedule.held),
         "left_out": schedule.left_out,
-        "priority": initial_of(task)["priority"],
+        "priority": priority_name(task),
         "queue": task.queue,
         "description": task.description,
         "owner": schedule.owner.get_username() if schedule.owner else None,
         "next_runs": [run.isoformat() for run in seen.runs] if task.enabled else [],
         "remarks": seen.remarks,
+        "trouble": schedule.trouble or None if task.enabled else None,
+        "code": code_json(schedule),
         "overdue": round(now_late.total_seconds(), 3) if now_late else None,
         "last_job": {"id": last.id, "state": last.state, "created": iso(last.created)} if last else None,
         "links": {"self": here, "run": f"{here}/run", "page": schedule.get_absolute_url()},

@@ -182,6 +182,14 @@ SHAPES: dict[str, dict[str, Any]] = {
             "enabled": _YES_NO,
             "next_runs": {"type": "array", "items": _TIME, "description": "In the schedule's time zone."},
             "remarks": {"type": "array", "items": _TEXT, "description": "What clock changes do to it."},
+            "trouble": {**_MAYBE_TEXT, "description": "Why it cannot start its jobs."},
+            "code": _or_null(
+                {
+                    "type": "object",
+                    "description": "Where it comes from CELERY_BEAT_SCHEDULE or add_periodic_task: whether it is gone "
+                    "from there, where code and table differ, and which options the table has no place for.",
+                }
+            ),
             "overdue": {**_MAYBE_NUMBER, "description": "[s] that the next run is late."},
             "last_job": _or_null(_object({"id": _TEXT, "state": _TEXT, "created": _TIME})),
             "links": _object(dict.fromkeys(("self", "run", "page"), _PATH)),

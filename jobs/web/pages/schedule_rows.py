@@ -71,6 +71,11 @@ class Row:
         return self.task.enabled and not self.paused_until
 
     @property
+    def trouble(self) -> str:
+        """Why it cannot start its jobs, though it is on."""
+        return self.schedule.trouble if self.task.enabled else ""
+
+    @property
     def zone(self) -> str:
         return zone_of(self.task).key
 

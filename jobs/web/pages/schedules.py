@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
@@ -23,10 +24,11 @@ from jobs.core.errors import Conflict, OverQuota, Refused
 from jobs.core.redaction import masked
 from jobs.models import Schedule
 from jobs.schedules import editor as work
+from jobs.schedules.code import differences
 from jobs.schedules.fire import run_now
 from jobs.schedules.outlook import outlook
 from jobs.schedules.rules import zone_of
-from jobs.schedules.target import Target, target_of
+from jobs.schedules.target import Target, edited_target_of, target_of
 from jobs.web import words
 from jobs.web.pages.rows import rows_of as job_rows
 from jobs.web.pages.schedule_rows import rows_of, visible_to
@@ -76,6 +78,7 @@ def schedule(request: HttpRequest, pk: int) -> HttpResponse:
         "target": target,
         "params": _params(target, found),
         "rows": job_rows(row.runs)[0],
+        "differences": differences(found),
         "operator": is_operator(request.user),
         "here": found.get_absolute_url(),
     }
@@ -114,7 +117,7 @@ def new(request: HttpRequest) -> HttpResponse:
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     _operators_only(request)
     found = _find(request, pk)
-    return _form(request, editor_for(request, asked_target(request) or target_of(found.task), found))
+    return _form(request, editor_for(request, asked_target(request) or edited_target_of(found.task), found))
 
 
 def _form(request: HttpRequest, editor: work.Editor) -> HttpResponse:
@@ -133,7 +136,7 @@ def _form(request: HttpRequest, editor: work.Editor) -> HttpResponse:
 
 def _preview_url(editor: work.Editor) -> str:
     target = editor.target
-    named = f"kind={target.kind.slug}" if target.kind else f"task={target.task}"
+    named = urlencode({"kind": target.kind.slug} if target.kind else {"task": target.task})
     return f"{reverse('schedule-preview')}?{named}" + (f"&schedule={editor.schedule.pk}" if editor.schedule else "")
 
 
@@ -142,11 +145,14 @@ def _preview_url(editor: work.Editor) -> str:
 def preview(request: HttpRequest) -> HttpResponse:
     """Words, next runs and remarks of the form as it is filled in."""
     _operators_only(request)
-    target = asked_target(request)
-    if target is None:
-        raise Http404("Name a kind or a task")
     pk = request.GET.get("schedule", "")
     found = _find(request, int(pk)) if pk.isascii() and pk.isdigit() else None
+    if found and request.GET.get("task") == found.task.task:
+        target: Target | None = edited_target_of(found.task)  # which no installed app need have
+    else:
+        target = asked_target(request)
+    if target is None:
+        raise Http404("Name a kind or a task")
     return render(request, "jobs/parts/schedule_outlook.html", seen(editor_for(request, target, found)))
 
 
