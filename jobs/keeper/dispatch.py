@@ -4,12 +4,12 @@ import json
 import logging
 from datetime import datetime, timedelta
 
-from celery import current_app
 from django.db.models import F
 from django.utils import timezone
 
 from jobs.core.ids import stored_id
 from jobs.core.states import FINAL, State
+from jobs.keeper import unheard
 from jobs.keeper.admit import Admission, anybody_waits, hold
 from jobs.keeper.settle import settle
 from jobs.models import Job
@@ -119,16 +119,12 @@ def _find_lost(now: datetime, jobs: list[Job], settled: bool) -> None:
     if not settled:
         _look_again(now, jobs, 5.0)
         return
-    if any(not job.is_kind for job in jobs):
-        current_app.loader.import_default_modules()  # else a task of this code base may not be known yet
-    elsewhere = [job for job in jobs if not job.is_kind and job.kind not in current_app.tasks]
-    # Another code base's worker takes such a message and claims nothing: sent again, it would run twice.
-    _look_again(now, elsewhere, None)
-    jobs = [job for job in jobs if job not in elsewhere]
     heads = {key: _head(*key) for key in {(job.queue, job.priority) for job in jobs}}
     suspects = [job for job in jobs if _is_overdue(job, heads[job.queue, job.priority], now)]
     in_hand = _in_hand() if suspects else set()
-    lost = [job for job in suspects if job.id not in in_hand]
+    gone = [job for job in suspects if job.id not in in_hand]
+    unheard.conclude([job for job in gone if unheard.is_unheard(job)], now)
+    lost = [job for job in gone if not unheard.is_unheard(job)]
     _publish(now, lost, force=True)
     for job in jobs:
         if job not in lost:

@@ -1,5 +1,8 @@
 """Ends that no worker tells of: Celery's result key and the live hash say so before SQL does."""
 
+import json
+from typing import Any
+
 from jobs.core.states import State
 from jobs.wire import celery_result, events, keys, scripts
 from jobs.wire.connection import redis_client
@@ -12,12 +15,23 @@ def settle(
     stored = celery_result.of_an_end(job, state, celery_result.error(error_type, error, "jobs"))
     more = {"assumed": True} if assumed else {}
     event = events.encode(state, job, attempt, user, error_type=error_type, error=error, **more)
+    _tell(job, attempt, "keeper" if assumed else "dispatch", state, event, stored)
+
+
+def settle_as_stored(job: str, attempt: int, user: str, state: State, result: Any) -> None:
+    """An end that the result key tells already, in Celery's words, and goes on to do so."""
+    fields: dict[str, Any] = {"result": json.dumps(result)} if state == State.SUCCESS else {}
+    if state != State.SUCCESS and isinstance(result, dict):
+        message = result.get("exc_message")
+        text = " ".join(map(str, message)) if isinstance(message, list) else str(message or "")
+        fields = {"error_type": str(result.get("exc_type") or "")[:200], "error": text[:1000]}
+    _tell(job, attempt, "dispatch", state, events.encode(state, job, attempt, user, **fields), "")
+
+
+def _tell(job: str, attempt: int, owner: str, state: State, event: str, stored: str | bytes) -> None:
     scripts.call(
         redis_client(),
         "report",
         [keys.run(job), keys.EVENTS, keys.result(job), keys.CANCELS, keys.PAUSES],
-        [
-            attempt, "keeper" if assumed else "dispatch", str(state), "final", event, stored, scripts.KEEP_FINAL,
-            scripts.KEEP_FINAL, job,
-        ],
-    )  # fmt: skip
+        [attempt, owner, str(state), "final", event, stored, scripts.KEEP_FINAL, scripts.KEEP_FINAL, job],
+    )

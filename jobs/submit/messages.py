@@ -3,7 +3,7 @@
 from typing import Any
 
 from jobs.core.registry import get_kind, task_name
-from jobs.foreign.task import call_of
+from jobs.foreign.task import call_of, task_or_name
 from jobs.models import Job
 from jobs.wire.publish import Message
 
@@ -49,3 +49,8 @@ def _call(job: Job) -> tuple[list[Any], dict[str, Any]]:
     except ValueError:
         # SECRET_KEY has changed: the task fails with what it gets, where an error here would hold up all others.
         return job.params.get("args", []), job.params.get("kwargs", {})
+
+
+def is_known(task: str) -> bool:
+    """Whether this code base has a Celery task of that name."""
+    return task_or_name(task).task is not None

@@ -1,10 +1,16 @@
 """Schedules with real schedulers and workers: every run becomes one job, whatever is killed."""
 
+import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_results.models import TaskResult
 
 from jobs.core.states import FINAL
 from jobs.models import Job, Lease, Schedule
@@ -122,3 +128,88 @@ def test_one_that_ends_in_order_hands_over_at_once(stack, api, every_second):
 
     at_best(longest_gap, 12, "seconds without a run")
     check_each_once(schedule, stop(api, schedule))
+
+
+#: Another code base, as somebody's own Celery has it: no Django, nothing of Jobsite.
+WAREHOUSE = """
+import os, celery, redis
+app = celery.Celery("warehouse", broker=os.environ["REDIS_URL"], backend=os.environ["REDIS_URL"])
+@app.task(name="warehouse.count", bind=True)
+def count(self, what, fails=False):
+    number = redis.Redis.from_url(os.environ["REDIS_URL"]).incr("test:counted:" + what)
+    if fails:
+        raise LookupError("no " + what)
+    return {"number": number, "tenant": self.request.get("tenant")}
+"""
+
+
+@pytest.fixture
+def warehouse(stack, tmp_path):
+    (tmp_path / "warehouse.py").write_text(WAREHOUSE)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "celery", "-A", "warehouse", "worker", "-P", "solo", "-Q", "stock", "-l", "ERROR"],
+        cwd=tmp_path, env={"PATH": os.environ["PATH"], "REDIS_URL": os.environ["REDIS_URL"]},
+    )  # fmt: skip
+    yield
+    worker.terminate()
+    worker.wait(20)
+
+
+@pytest.fixture
+def once():
+    """Makes a schedule of stock beat's that has one run, which is due; deletes it after the test."""
+    made = []
+
+    def make(task, **fields):
+        second = IntervalSchedule.objects.get_or_create(every=1, period="seconds")[0]
+        name = f"{task} {timezone.now():%H:%M:%S.%f}"
+        made.append(PeriodicTask.objects.create(name=name, task=task, interval=second, one_off=True, **fields))
+        return made[-1]
+
+    yield make
+    for task in made:
+        task.delete()
+
+
+def only_job(task, seconds=60.0):
+    return wait_for(lambda: Job.objects.filter(schedule__task=task, state__in=FINAL).first(), seconds, "its one job")
+
+
+def test_tasks_called_as_if_they_were_ours_or_celerys_run_with_what_the_schedule_says(stack, once):
+    tasks = [
+        once(name, args='["a"]', kwargs='{"b": 2}', priority=255, headers='{"tenant": "north"}', expire_seconds=600)
+        for name in ("jobs.nightly-sync", "celery.nightly_report")
+    ]
+    for task in tasks:
+        job = only_job(task)
+        assert (job.state, job.is_kind, job.kind, job.attempt) == ("SUCCESS", False, task.task, 1)
+        told = json.loads(job_result(job.id))
+        assert told["args"] == ["a"] and told["kwargs"] == {"b": 2} and told["tenant"] == "north"
+        assert told["priority"] == 255 and told["expires"] and told["beat"] == task.name
+        assert TaskResult.objects.get(task_id=job.id).periodic_task_name == task.name
+
+
+def test_what_nobody_has_begun_when_it_expires_is_told_as_that(stack, once):
+    stack.kill("cpu", 15)
+    try:
+        task = once("jobs.nightly-sync", expire_seconds=1)
+        job = wait_for(lambda: Job.objects.filter(schedule__task=task, published_at__isnull=False).first(), 30, "a job")
+        wait_for(lambda: timezone.now() > job.created + timedelta(seconds=2), 10, "its expiry")
+    finally:
+        stack.start("cpu")
+    job = only_job(task)
+    assert job.state == "REVOKED" and "expired" in job.error
+
+
+def test_a_plain_worker_of_another_code_base_gets_each_run_once_and_its_result_is_told(stack, once, warehouse):
+    good = once("warehouse.count", args='["bolts"]', queue="stock", headers='{"tenant": "north"}', priority=5)
+    bad = once("warehouse.count", args='["nuts", true]', queue="stock")
+    done, failed = only_job(good), only_job(bad)
+    assert (done.state, done.attempt) == ("SUCCESS", 1)
+    assert json.loads(job_result(done.id)) == {"number": 1, "tenant": "north"}
+    assert (failed.state, failed.error_type, failed.error) == ("FAILURE", "LookupError", "no nuts")
+    assert [int(stack.redis().get(f"test:counted:{what}")) for what in ("bolts", "nuts")] == [1, 1]
+
+
+def job_result(job_id):
+    return TaskResult.objects.get(task_id=job_id).result

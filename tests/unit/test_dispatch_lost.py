@@ -14,6 +14,8 @@ from jobs.keeper.rescue import GONE_AFTER
 from jobs.keeper.stream import Reader
 from jobs.models import Job
 from jobs.submit import submit
+from jobs.submit.foreign import drafted_call
+from jobs.submit.submit import accept
 from jobs.wire import keys
 from jobs.wire.connection import redis_client
 
@@ -78,3 +80,52 @@ def test_once_its_workers_record_is_gone(job):
 def test_where_nobody_says_whose_it_is_after_some_time(job, ago, again):
     taken("", ago)
     assert sent_again() is again
+
+
+@pytest.fixture
+def by_name():
+    """One for a worker of another code base, which took its message minutes ago and acknowledged it at once."""
+    drafted = drafted_call("warehouse.count", [1], {}, sending={"queue": "stock", "priority": 6}, via="schedule")
+    accept(drafted.job, [], [], None)
+    reader = Reader()
+    while not reader.step(0.1):
+        pass
+    minutes = timedelta(minutes=3)
+    Job.objects.update(published_at=F("published_at") - minutes, next_check_at=F("next_check_at") - minutes)
+    redis_client().delete("stock", keys.queue("stock", 6))
+    return drafted.job
+
+
+def looked_at(job):
+    dispatch.step(Admission(), settled=True)
+    reader = Reader()
+    while reader.step(0.1):
+        pass
+    assert redis_client().keys("stock*") == [], "nothing is sent twice"
+    job.refresh_from_db()
+    return job
+
+
+def test_what_a_worker_of_another_code_base_took_is_not_sent_again(by_name):
+    assert looked_at(by_name).state == "PENDING" and by_name.next_check_at
+
+
+@pytest.mark.parametrize(("told", "expected"), [
+    ({"status": "SUCCESS", "result": [1]}, ("SUCCESS", "")),
+    ({"status": "FAILURE", "result": {"exc_type": "KeyError", "exc_message": ["x"]}}, ("FAILURE", "KeyError")),
+    ({"status": "STARTED", "result": None}, ("PENDING", "")),
+    ("no JSON", ("PENDING", "")),
+])  # fmt: skip
+def test_its_result_in_the_same_redis_says_what_became_of_it(by_name, told, expected):
+    stored = told if isinstance(told, str) else json.dumps(told)
+    redis_client().set(keys.result(by_name.id), stored)
+    job = looked_at(by_name)
+    assert (job.state, job.error_type) == expected
+    assert redis_client().get(keys.result(by_name.id)) == stored
+
+
+def test_without_one_its_outcome_is_unknown_after_an_hour(by_name):
+    hour = timedelta(hours=1)
+    Job.objects.update(published_at=F("published_at") - hour)
+    job = looked_at(by_name)
+    assert (job.state, job.error_type, job.assumed) == ("FAILURE", "OutcomeUnknown", True)

@@ -139,35 +139,6 @@ def test_parameters_that_are_no_longer_valid_are_told_and_stop_nothing(kwargs, n
     assert bad.next_run_at > timezone.now()
 
 
-def test_what_cannot_start_is_told_once_until_it_can():
-    bad = make("bad", kwargs='{"x": "seven"}')
-    assert "x" in bad.trouble, "told as it is stored, not at its first run"
-    for _ in range(3):
-        due(bad)
-        fire.fire_due()
-    assert AuditEntry.objects.filter(action="refused", target="bad").count() == 1
-    bad.task.kwargs = '{"x": "eight"}'
-    bad.task.save()
-    assert AuditEntry.objects.filter(action="refused", target="bad").count() == 1, "the same trouble"
-    bad.task.kwargs = '{"x": 8, "y": 1}'
-    bad.task.save()
-    bad.refresh_from_db()
-    assert bad.trouble == "" and bad.jobs.count() == 0
-    due(bad)
-    fire.fire_due()
-    assert bad.jobs.count() == 1
-
-
-def test_what_ran_under_stock_beat_meanwhile_is_not_run_again():
-    schedule = make(every=3600)
-    due(schedule, ago=1800)
-    ran = timezone.now() - timedelta(seconds=600)
-    PeriodicTask.objects.update(last_run_at=ran)
-    fire.fire_due()
-    schedule.refresh_from_db()
-    assert schedule.jobs.count() == 0 and schedule.next_run_at == ran + timedelta(seconds=3600)
-
-
 def test_a_rule_that_became_unreadable_stops_only_itself():
     broken = make("broken", crontab=CrontabSchedule.objects.create(minute="5"))
     good = make("good")

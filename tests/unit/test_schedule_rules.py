@@ -1,6 +1,7 @@
 """When schedules run: cron as Celery reads it, clock changes, leap days, intervals, spans."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import islice, pairwise
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
@@ -198,3 +199,35 @@ def test_runs_ascend_strictly_and_match_their_rule(parts, moment, zone):
             assert rules.matches(parsed, there.date())
     again = next(rules.runs_after(task(line, zone=zone), found[0])) if len(found) > 1 else None
     assert len(found) < 2 or again == found[1]
+
+
+def solar(event, latitude="52.52", longitude="13.40"):
+    where = SimpleNamespace(event=event, latitude=Decimal(latitude), longitude=Decimal(longitude))
+    return task(None, solar=where)
+
+
+@pytest.mark.parametrize("event", ["sunrise", "sunset", "solar_noon", "dawn_civil", "dusk_astronomical"])
+def test_solar_runs_are_those_after_the_moment_asked_for_whenever_that_is(event):
+    """Walked from each run to the next, and reckoned from any moment between two, they are the same."""
+    pytest.importorskip("ephem")
+    runs = rules.next_runs(solar(event), datetime(2030, 3, 1, tzinfo=UTC), 5)
+    for one, other in pairwise(runs):
+        assert timedelta(hours=23) < other - one < timedelta(hours=25)
+        assert abs(rules.next_runs(solar(event), one + (other - one) / 2, 1)[0] - other) < timedelta(seconds=1)
+    if event == "solar_noon":  # 13.4° east: 6 minutes before noon of UTC+1, and the equation of time is 12 minutes then
+        assert all("11:1" in f"{run.astimezone(UTC):%H:%M}" for run in runs)
+
+
+def test_what_the_sun_does_not_do_each_day_comes_when_it_does():
+    pytest.importorskip("ephem")
+    runs = rules.next_runs(solar("sunrise", "69.65", "18.96"), datetime(2026, 12, 1, tzinfo=UTC), 2)
+    assert [(run.month, run.year) for run in runs] == [(1, 2027), (1, 2027)], "the polar night of Tromsø"
+
+
+@pytest.mark.parametrize(("line", "moment", "year"), [
+    ("0 9 29 2 1", datetime(2026, 12, 1, tzinfo=UTC), 2044),
+    ("0 9 29 2 1", datetime(2072, 3, 1, tzinfo=UTC), 2112),
+])  # fmt: skip
+def test_a_day_that_comes_once_in_decades_is_no_day_that_never_comes(line, moment, year):
+    rules.check_cron(rule(line))
+    assert rules.next_runs(task(line), moment, 1)[0].year == year

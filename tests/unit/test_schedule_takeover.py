@@ -25,10 +25,12 @@ from django_celery_beat.schedulers import DatabaseScheduler
 from kombu import Connection, Exchange, Queue
 
 from jobs.models import AuditEntry, Schedule
+from jobs.schedules import fire
 from jobs.schedules.scheduler import Clock
 from jobs.web.warnings import all_warnings
 from jobs.wire.connection import redis_client
 from tests.unit.foreign_tasks import NAME
+from tests.unit.test_schedule_fire import due, make
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -251,3 +253,32 @@ def test_a_schedule_made_here_waits_for_its_first_run():
     PeriodicTask.objects.create(name="new", task=f"{NAME}add", args="[1]", **every(1, "hours"))
     our_sent, rows = run_ours()
     assert our_sent == {} and rows["new"].next_run_at > timezone.now() + timedelta(minutes=59)
+
+
+def test_what_cannot_start_is_told_once_until_it_can():
+    bad = make("bad", kwargs='{"x": "seven"}')
+    assert "x" in bad.trouble, "told as it is stored, not at its first run"
+    for _ in range(3):
+        due(bad)
+        fire.fire_due()
+    assert AuditEntry.objects.filter(action="refused", target="bad").count() == 1
+    bad.task.kwargs = '{"x": "eight"}'
+    bad.task.save()
+    assert AuditEntry.objects.filter(action="refused", target="bad").count() == 1, "the same trouble"
+    bad.task.kwargs = '{"x": 8, "y": 1}'
+    bad.task.save()
+    bad.refresh_from_db()
+    assert bad.trouble == "" and bad.jobs.count() == 0
+    due(bad)
+    fire.fire_due()
+    assert bad.jobs.count() == 1
+
+
+def test_what_ran_under_stock_beat_meanwhile_is_not_run_again():
+    schedule = make(every=3600)
+    due(schedule, ago=1800)
+    ran = timezone.now() - timedelta(seconds=600)
+    PeriodicTask.objects.update(last_run_at=ran)
+    fire.fire_due()
+    schedule.refresh_from_db()
+    assert schedule.jobs.count() == 0 and schedule.next_run_at == ran + timedelta(seconds=3600)

@@ -9,14 +9,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs.core.redaction import decrypt
 from jobs.models import Artifact, AuditEntry, Job, Schedule
 from jobs.schedules.fire import run_now
 from tests.unit.api_client import make_user
 from tests.unit.api_kinds import VALID
-from tests.unit.foreign_tasks import NAME
 from tests.unit.schedule_making import make_schedule
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -392,54 +391,3 @@ def test_strangers_are_led_to_the_login(client):
 @pytest.mark.parametrize("address", ["99/", "99999999999999999999999/", "99/edit", "new?kind=nosuch"])
 def test_what_is_not_there_is_404(browser, address):
     assert browser.get(f"/schedules/{address}").status_code == 404
-
-
-@pytest.fixture
-def odd(olga):
-    """Left by stock beat: a task that no installed app has, and arguments that the hints of another do not take."""
-    rule = IntervalSchedule.objects.get_or_create(every=1, period="hours")[0]
-    return {
-        name: Schedule.objects.get(task=PeriodicTask.objects.create(name=name, interval=rule, **fields))
-        for name, fields in {
-            "unknown": {"task": "warehouse.count", "args": '["bolts"]', "priority": 5, "headers": '{"a": 1}'},
-            "hints": {"task": f"{NAME}typed", "args": '["seven", 8]'},
-            "broken": {"task": f"{NAME}add", "args": "[1,"},
-        }.items()
-    }
-
-
-@pytest.mark.parametrize("name", ["unknown", "hints"])
-def test_what_stock_beat_left_can_be_edited_and_stays_what_it_was(browser, odd, name):
-    schedule = odd[name]
-    before = PeriodicTask.objects.filter(name=name).values().get()
-    answer = browser.get(f"/schedules/{schedule.pk}/edit/")
-    assert answer.status_code == 200
-    form = {f"schedule-{key}": value for key, value in {
-        "name": name, "rule": "every", "every": "1", "period": "hours", "timezone": "UTC", "enabled": "on",
-        "priority": "5" if name == "unknown" else "own",
-    }.items()}  # fmt: skip
-    sent = {**form, "args": before["args"], "kwargs": "{}"}
-    preview = browser.post(f"/schedules/preview?task={before['task']}&schedule={schedule.pk}", sent)
-    assert preview.status_code == 200 and "Every hour" in preview.text
-    assert browser.post(f"/schedules/{schedule.pk}/edit/", sent).status_code == 302
-    after = PeriodicTask.objects.filter(name=name).values().get()
-    assert {**before, "date_changed": None} == {**after, "date_changed": None}
-
-
-def test_what_cannot_start_says_so_in_the_list_on_its_page_and_where_it_is_mended(browser, odd):
-    why = "args: This is no JSON"
-    assert why in browser.get("/schedules/").text and "Cannot start" in browser.get("/schedules/").text
-    assert why in browser.get(f"/schedules/{odd['broken'].pk}").text
-    assert ">[1,</textarea>" in browser.get(f"/schedules/{odd['broken'].pk}/edit/").text
-    assert "The schedule broken cannot start its jobs" in browser.get("/").text
-
-
-def test_a_schedule_from_code_says_so_and_where_the_two_differ(browser, odd):
-    Schedule.objects.filter(pk=odd["unknown"].pk).update(code={
-        "task": "warehouse.count", "when": "every 3600 seconds", "priority": 7, "queue": None, "exchange": None,
-        "routing_key": None, "expire_seconds": None, "digests": {}, "args": [], "kwargs": {}, "headers": {},
-        "dropped": ["countdown"],
-    })  # fmt: skip
-    text = browser.get(f"/schedules/{odd['unknown'].pk}").text
-    assert "every 3600 seconds" in text and "every 1 hours" in text and "countdown" in text
-    assert "from code" in browser.get("/schedules/").text

@@ -126,3 +126,16 @@ def appointment(at: dt.datetime, password: str, *, fails: bool = False):
 @shared_task
 def fail_at(at):
     raise ValueError(f"{type(at).__name__} {at:%H:%M}")
+
+
+def _sent(self, *args, **kwargs):
+    """What its message said."""
+    request = self.request
+    return {
+        "args": args, "kwargs": kwargs, "tenant": request.get("tenant"), "beat": request.get("periodic_task_name"),
+        "priority": request.delivery_info["priority"], "expires": request.expires,
+    }  # fmt: skip
+
+
+nightly_sync = shared_task(bind=True, name="jobs.nightly-sync")(_sent)
+nightly_report = shared_task(bind=True, name="celery.nightly_report")(_sent)
