@@ -28,7 +28,7 @@ from jobs.models import AuditEntry, Schedule
 from jobs.models.job import Via
 from jobs.schedules import rules
 from jobs.schedules.plan import CLEANUP
-from jobs.schedules.rows import CRON_FIELDS, WRITTEN, shared
+from jobs.schedules.rows import WRITTEN, shared
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class Rule:
         schedule = schedules.maybe_schedule(schedule) if isinstance(schedule, int | float | timedelta) else schedule
         if isinstance(schedule, schedules.crontab):
             self.field, self.model = "crontab", CrontabSchedule
-            self.columns = {name: _cron_text(getattr(schedule, f"_orig_{name}")) for name in CRON_FIELDS}
+            self.columns = {name: _cron_text(getattr(schedule, f"_orig_{name}")) for name in rules.CRON_FIELDS}
             self.columns["timezone"] = ZoneInfo(str(schedule.tz))
         elif isinstance(schedule, schedules.solar):
             self.field, self.model = "solar", SolarSchedule

@@ -1,5 +1,6 @@
 """The form of a schedule beside its kind's own: name, rule, time zone, span; for the page, the admin and the API."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -19,7 +20,7 @@ from jobs.models import Schedule
 from jobs.models.schedule import MISFIRE_CHOICES, OVERLAP_CHOICES
 from jobs.schedules import rules
 from jobs.schedules.plan import runs
-from jobs.schedules.rows import CRON_FIELDS, shared
+from jobs.schedules.rows import shared
 from jobs.schedules.target import Target
 from jobs.submit.submit import queue_for
 
@@ -143,11 +144,11 @@ class ScheduleForm(forms.Form):
             return
         minute, hour, day, month, weekday = parts
         rule = CrontabSchedule(
-            minute=minute, hour=hour, day_of_month=day, month_of_year=month, day_of_week=weekday,
+            minute=minute, hour=hour, day_of_month=day, month_of_year=month, day_of_week=_sunday_is_0(weekday),
             timezone=ZoneInfo(data.get("timezone") or settings.TIME_ZONE),
         )  # fmt: skip
         try:
-            for name in CRON_FIELDS:
+            for name in rules.CRON_FIELDS:
                 if len(getattr(rule, name)) > CrontabSchedule._meta.get_field(name).max_length:
                     raise ValueError(f"{name.replace('_', ' ')} is too long")
             rules.check_cron(rule)
@@ -245,12 +246,18 @@ class ScheduleForm(forms.Form):
         task.one_off = data["rule"] == ONCE
         if data["rule"] == CRON:
             task.crontab = shared(CrontabSchedule, **{
-                name: getattr(data["crontab"], name) for name in (*CRON_FIELDS, "timezone")
+                name: getattr(data["crontab"], name) for name in (*rules.CRON_FIELDS, "timezone")
             })  # fmt: skip
         elif data["rule"] == EVERY:
             task.interval = shared(IntervalSchedule, every=data["every"], period=data["period"] or "minutes")
         else:
             task.clocked = shared(ClockedSchedule, clocked_time=data["at"])
+
+
+def _sunday_is_0(weekdays: str) -> str:
+    """Cron also calls Sunday 7, which Celery does not know; a range that ends on it goes round to 0."""
+    whole = re.sub(r"\b[07]-7\b", "0-6", weekdays)
+    return re.sub(r"(?<![/\w])7(?![\w#])", "0", whole)
 
 
 def priority_name(task: PeriodicTask) -> str:

@@ -4,7 +4,6 @@ from typing import Any
 
 from django_celery_beat.models import PeriodicTask
 
-CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 #: All but what the scheduler counts meanwhile.
 WRITTEN = [
     field.name

@@ -11,14 +11,16 @@ from zoneinfo import ZoneInfo
 from celery.exceptions import ImproperlyConfigured
 from celery.schedules import ParseException, solar
 from celery.schedules import crontab as CeleryCrontab
-from cron_descriptor import ExpressionDescriptor, FormatException, Options
 from django.conf import settings
+
+from jobs.schedules.cron_words import describe
 
 #: [days] after which a cron rule without a run counts as one that never runs: 29 February on a given day of the week
 #: may be forty years away, where a century without a leap day lies between.
 HORIZON = 366 * 41
 
 
+CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 #: What a stored rule that cannot be used raises: no cron, numbers out of range, a solar event without its library.
 UNUSABLE = (ValueError, TypeError, LookupError, OverflowError, ImportError, ImproperlyConfigured)
 
@@ -174,19 +176,23 @@ def instant_of(day: date, at: time, zone: ZoneInfo) -> datetime:
 def parse(rule: Any) -> CeleryCrontab:
     """The rule's fields as sets of numbers. Raises NeverRuns for 30 February, ValueError for what is no cron."""
     try:
-        return _parsed(
-            minute=rule.minute,
-            hour=rule.hour,
-            day_of_week=rule.day_of_week,
-            day_of_month=rule.day_of_month,
-            month_of_year=rule.month_of_year,
-        )
-    except ParseException as error:  # no ValueError of its own
-        raise ValueError(str(error)) from error
-    except ValueError as error:
+        return _parsed(**{name: getattr(rule, name) for name in CRON_FIELDS})
+    except (ValueError, ParseException) as error:  # the second is no ValueError of its own
         if "never occurs" in str(error):
             raise never_runs(rule) from error
-        raise
+        raise ValueError(_which(rule) or str(error)) from error
+
+
+def _which(rule: Any) -> str:
+    """The field that cannot be read, and why; Celery's own text calls a bad minute a weekday."""
+    for name in CRON_FIELDS:
+        value = getattr(rule, name)
+        try:
+            CeleryCrontab(**{name: value})
+        except (ValueError, ParseException) as error:
+            why = str(error).replace("weekday literal", "number").rstrip(".")
+            return f"{name.replace('_', ' ')} {str(value)!r}: {why[:1].lower()}{why[1:]}"
+    return ""
 
 
 #: Many schedules share a rule, and reading one costs more than finding its next run.
@@ -209,7 +215,7 @@ def never_runs(rule: Any) -> NeverRuns:
 def in_words(task: Any) -> str:
     """The rule as people say it; times are those of `zone_of`."""
     if task.crontab:
-        return _cron_in_words(task.crontab)
+        return describe(parse(task.crontab)) or cron_line(task.crontab)
     if task.interval:
         every, period = task.interval.every, task.interval.period
         return f"Every {period.rstrip('s')}" if every == 1 else f"Every {every} {period}"
@@ -217,18 +223,6 @@ def in_words(task: Any) -> str:
         at = task.clocked.clocked_time.astimezone(zone_of(task))
         return f"Once, {at.day} {at:%B %Y, %H:%M}"
     return str(task.solar) if task.solar else "Never"
-
-
-def _cron_in_words(rule: Any) -> str:
-    options = Options()
-    options.use_24hour_time_format = True
-    text = cron_line(rule)
-    try:
-        words = ExpressionDescriptor(text, options).get_description()
-    except (FormatException, ValueError, LookupError):
-        return text
-    daily = text.split()[2:] == ["*", "*", "*"]
-    return f"Daily {words[0].lower()}{words[1:]}" if daily and words.startswith("At ") and ":" in words else words
 
 
 def cron_line(rule: Any) -> str:
