@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -57,3 +59,8 @@ class Schedule(models.Model):
         from django.urls import reverse
 
         return reverse("schedule", args=[self.pk])
+
+    @property
+    def in_code(self) -> dict[str, Any]:
+        """What the code says; {} of one that people made, or of which somebody wrote something else there."""
+        return self.code if isinstance(self.code, dict) else {}

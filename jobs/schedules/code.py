@@ -63,7 +63,7 @@ def take_in() -> None:
                 _store(columns, rule, dropped)
     from_code: Any = Schedule.objects.filter(code__isnull=False).values_list("pk", "task__name", "code")
     for pk, name, code in from_code:
-        if name not in asked and not code.get("gone"):
+        if name not in asked and isinstance(code, dict) and not code.get("gone"):
             Schedule.objects.filter(pk=pk).update(code={**code, "gone": True})
 
 
@@ -81,11 +81,12 @@ def unusable() -> dict[str, str]:
 
 def differences(schedule: Schedule) -> list[tuple[str, str, str]]:
     """(what, as the code has it, as the table has it); [] for a schedule that does not come from code."""
-    if not schedule.code or schedule.code.get("gone"):
+    code, table = schedule.in_code, _shown(schedule.task)
+    if not code or code.get("gone"):
         return []
-    code, table = schedule.code, _shown(schedule.task)
     found = [(name, code.get(name), table[name]) for name in ("when", *_SHOWN) if code.get(name) != table[name]]
-    other = [name for name in _JSON if code["digests"].get(name) != _digest(table[name])]
+    digests = code.get("digests")
+    other = [name for name in _JSON if not isinstance(digests, dict) or digests.get(name) != _digest(table[name])]
     found += [(name, code.get(name), table[name]) for name in other]
     return [(name.replace("_", " "), _text(in_code), _text(in_table)) for name, in_code, in_table in found]
 

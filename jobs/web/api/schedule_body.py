@@ -183,10 +183,11 @@ def _foreign(target: Target, given: dict[str, Any]) -> forms.Form:
 
 def code_json(schedule: Schedule) -> dict[str, Any] | None:
     """Of a schedule that comes from code: whether it is still there, and where the two differ."""
-    if not schedule.code:
+    if not schedule.in_code:
         return None
-    differs = {name: {"code": code, "table": table} for name, code, table in differences(schedule)}
-    return {"gone": bool(schedule.code.get("gone")), "differs": differs, "dropped": schedule.code.get("dropped", [])}
+    differs = {name: {"code": ours, "table": table} for name, ours, table in differences(schedule)}
+    code = schedule.in_code
+    return {"gone": bool(code.get("gone")), "differs": differs, "dropped": code.get("dropped", [])}
 
 
 def schedule_json(row: Row) -> dict[str, Any]:
