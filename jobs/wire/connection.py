@@ -15,6 +15,8 @@ UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, OSError)
 #: Connections of one process; whoever needs one more waits for it, at most WAIT_FOR_CONNECTION [s]. redis-py's usual
 #: pool refuses instead, as if Redis were gone, and a thousand green threads would each pay for opening its own.
 MOST_CONNECTIONS, WAIT_FOR_CONNECTION = 32, 20
+#: [s] until a machine that does not answer counts as away.
+CONNECT = 1.0
 
 
 #: The words with which Redis says that it is there and cannot do for now what it is asked for: its memory or its disk
@@ -100,7 +102,7 @@ def redis_client() -> Any:
         max_connections=MOST_CONNECTIONS,
         timeout=WAIT_FOR_CONNECTION,
         decode_responses=True,
-        socket_connect_timeout=1.0,
+        socket_connect_timeout=CONNECT,
         socket_timeout=10.0,
         socket_keepalive=True,
         health_check_interval=30,
