@@ -1,6 +1,5 @@
 """Everything that is known of one job."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from jobs.browse import waiting
 from jobs.browse.live import Live, overlay
 from jobs.browse.represent import job_json
 from jobs.core.access import is_operator, may_see
+from jobs.core.outcome import from_json
 from jobs.core.states import UNFINISHED, State
 from jobs.models import Artifact, Attempt, AuditEntry, Edge, Incident, Job, LedgerEntry, LogLine
 
@@ -46,17 +46,19 @@ def see(job: Job) -> Seen:
 
 def as_json(seen: Seen) -> dict[str, Any]:
     """The whole job for programs, with its result: what an ETag is made of."""
-    return job_json(seen.job, seen.live, result_of(seen.job))
+    return job_json(seen.job, seen.live, result_of(seen.job, seen.live))
 
 
-def result_of(job: Job) -> Any:
-    """What the job returned, as JSON; None before it has succeeded."""
+def result_of(job: Job, live: Live | None = None) -> Any:
+    """What the job returned, as JSON; None before it has succeeded. live: where SQL may not have it yet."""
     if job.state != State.SUCCESS:
         return None
+    if live and live.report:
+        return live.result
     text = TaskResult.objects.filter(task_id=job.id).values_list("result", flat=True).first()
     try:
-        return json.loads(text) if text else None
-    except ValueError:
+        return from_json(text) if text else None
+    except (ValueError, RecursionError):
         return text  # a foreign task with a serializer of its own
 
 

@@ -64,7 +64,7 @@ def _cancel(job: Job, now: datetime) -> None:
     """Repeat a wish until it is met: the first telling may have met a Redis that was away."""
     verdict = carry_out(job)
     if verdict == "final" and redis_client().hget(keys.run(job.id), "state") == State.REVOKED:
-        revoke_unclaimed(job)
+        revoke_unclaimed(job, now)
     _look_again(now, [job], 5.0)
 
 

@@ -1,12 +1,12 @@
 """Rows for tasks that other people's code sent: accepted, from our side, when a worker first told of them."""
 
-import json
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
 
 from jobs.core.moment import moment
+from jobs.core.outcome import storable
 from jobs.core.retry import MOST_ATTEMPTS
 from jobs.core.search_words import words_for
 from jobs.keeper.plan import whole
@@ -56,7 +56,7 @@ def _eta(text: Any) -> datetime | None:
 
 
 def params_of(event: Event) -> Any:
-    return json_safe({"args": event.fields.get("args", []), "kwargs": event.fields.get("kwargs", {})})
+    return storable({"args": event.fields.get("args", []), "kwargs": event.fields.get("kwargs", {})})
 
 
 def priority_of(event: Event) -> int:
@@ -66,8 +66,3 @@ def priority_of(event: Event) -> int:
 def title_of(name: str) -> str:
     """What people read of a task's name."""
     return name.rsplit(".", 1)[-1].replace("_", " ")[:200] or name[:200]
-
-
-def json_safe(value: Any) -> Any:
-    """As every database takes it: without NUL, and with NaN and infinities, which are no JSON, as text."""
-    return json.loads(json.dumps(value, default=str).replace("\\u0000", "\ufffd"), parse_constant=str)

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.core.buckets import bucket_of
 from jobs.core.merge import Standing, attempt_yields
-from jobs.core.outcome import clean, outcome_of
+from jobs.core.outcome import clean, first_line, outcome_of
 from jobs.core.retry import MOST_ATTEMPTS
 from jobs.core.signature import signature_of
 from jobs.core.states import FINAL, State
@@ -313,7 +313,7 @@ class Plan:
         )  # fmt: skip
 
     def _final(self, job: JobChange, event: Event) -> None:
-        job.finished_at, job.next_check_at = event.at, None
+        job.finished_at, job.next_check_at = event.ended, None
         if event.type == State.SUCCESS:
             job.error_type = job.error = ""
             job.outcome = outcome_of(event.fields.get("result", ""))
@@ -339,8 +339,7 @@ class Plan:
     @staticmethod
     def _error(job: JobChange, event: Event) -> None:
         job.error_type = clean(event.fields.get("error_type", ""))[:200]
-        lines = clean(event.fields.get("error", "")).strip().splitlines()
-        job.error = (lines[0] if lines else "")[:300]
+        job.error = first_line(event.fields.get("error", ""))
 
 
 def whole(number: Any, least: int, most: int) -> int:

@@ -29,7 +29,7 @@ def record(batch: list[Event]) -> None:
             plan.apply(event)
         for job, verdict in plan.settled:
             user = str(job.owner or "")
-            settle(job.id, job.attempt, user, verdict.state, verdict.error_type, verdict.error, assumed=True)
+            settle(job.id, job.attempt, user, verdict.state, verdict.error_type, verdict.error, lost=job.finished_at)
         for job_id, message, number in plan.renumbered:
             # Before SQL has it, as above: should this be repeated, the numbers come out the same.
             scripts.call(redis_client(), "renumber", [keys.run(job_id)], [message, number])

@@ -1,6 +1,7 @@
 """Ends that no worker tells of: Celery's result key and the live hash say so before SQL does."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 from jobs.core.states import State
@@ -9,13 +10,13 @@ from jobs.wire.connection import redis_client
 
 
 def settle(
-    job: str, attempt: int, user: str, state: State, error_type: str, error: str, *, assumed: bool = False
+    job: str, attempt: int, user: str, state: State, error_type: str, error: str, *, lost: datetime | None = None
 ) -> None:
-    """assumed: concluded from a vanished worker, whose own word replaces it (LINE 7)."""
+    """lost: when a worker vanished from which this is concluded, and whose own word replaces it (LINE 7)."""
     stored = celery_result.of_an_end(job, state, celery_result.error(error_type, error, "jobs"))
-    more = {"assumed": True} if assumed else {}
+    more = {"assumed": True, "ended": lost.timestamp()} if lost else {}
     event = events.encode(state, job, attempt, user, error_type=error_type, error=error, **more)
-    _tell(job, attempt, "keeper" if assumed else "dispatch", state, event, stored)
+    _tell(job, attempt, "keeper" if lost else "dispatch", state, event, stored)
 
 
 def settle_as_stored(job: str, attempt: int, user: str, state: State, result: Any) -> None:

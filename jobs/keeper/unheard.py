@@ -35,7 +35,7 @@ def conclude(jobs: list[Job], now: datetime) -> None:
             settle(
                 job.id, job.attempt, user, State.FAILURE, "OutcomeUnknown",
                 "A worker of another code base took it, which tells nothing here: what became of it is not known.",
-                assumed=True,
+                lost=now,
             )  # fmt: skip
 
 

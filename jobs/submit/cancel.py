@@ -1,6 +1,7 @@
 """Cancelling: taken at once where no worker has the job, a wish otherwise until the worker confirms it (LINE 8)."""
 
 import contextlib
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -43,21 +44,23 @@ def cancel(job: Job, user: Any = None, via: str = "form") -> Job:
 
 def carry_out(job: Job) -> str:
     """Tell Redis of the wish. Answers the verdict of `cancel.lua`. Raises ConnectionError."""
-    verdict = breaker.call(_ask, job)
+    now = timezone.now()
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as the event tells it
+    verdict = breaker.call(_ask, job, now)
     if verdict == "revoked":
-        revoke_unclaimed(job)
+        revoke_unclaimed(job, now)
     return verdict
 
 
-def _ask(job: Job) -> str:
-    result = celery_result.of_an_end(job.id, State.REVOKED, celery_result.revoked())
+def _ask(job: Job, now: datetime) -> str:
+    result, owner = celery_result.of_an_end(job.id, State.REVOKED, celery_result.revoked()), str(job.owner_id or "")
     return scripts.call(
         redis_client(),
         "cancel",
         [keys.run(job.id), keys.EVENTS, keys.result(job.id), keys.CANCELS, keys.PAUSES],
         [
             job.attempt,
-            events.encode(State.REVOKED, job.id, job.attempt, str(job.owner_id or ""), worker=""),
+            events.encode(State.REVOKED, job.id, job.attempt, owner, worker="", ended=now.timestamp()),
             result,
             scripts.KEEP_FINAL,
             scripts.KEEP_FINAL,
@@ -73,9 +76,8 @@ def awaits_message(job: Job) -> bool:
     return job.via == Via.CELERY and job.published_at is None and job.started_at is None
 
 
-def revoke_unclaimed(job: Job) -> None:
+def revoke_unclaimed(job: Job, now: datetime) -> None:
     """End in SQL what no worker has: the WHERE leaves a job alone that was claimed meanwhile."""
-    now = timezone.now()
     with write():
         ended = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=[State.PENDING, State.RETRY]).update(
             state=State.REVOKED, finished_at=now, changed=now, next_check_at=None

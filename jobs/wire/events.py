@@ -38,6 +38,12 @@ class Event:
     def at(self) -> datetime:
         return moment(self.id)
 
+    @property
+    def ended(self) -> datetime:
+        """When the job ended that this tells the end of: where somebody had written that down before, then."""
+        told = self.fields.get("ended")
+        return datetime.fromtimestamp(told, UTC) if told else self.at
+
 
 @lru_cache(maxsize=4_096)  # asked for each column that an event sets
 def moment(stream_id: str) -> datetime:

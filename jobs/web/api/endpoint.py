@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from django.core.exceptions import RequestDataTooBig
+from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 
+from jobs.core.outcome import from_json
 from jobs.web.api.auth import authenticate
 from jobs.web.api.body import Body, read_body
 from jobs.web.api.problem import Problem, invalid, problem_of
@@ -154,5 +156,19 @@ def not_found(request: HttpRequest) -> HttpResponseBase:
     return finish(response)
 
 
+class _Encoder(DjangoJSONEncoder):
+    """JSON that every reader takes, whatever rows hold that other programs wrote."""
+
+    def encode(self, o: Any) -> str:
+        self.allow_nan = False
+        try:
+            text = super().encode(o)
+        except ValueError:
+            self.allow_nan = True
+            text = super().encode(from_json(super().encode(o)))
+        return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def ok(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> JsonResponse:
-    return JsonResponse(data, status=status, headers=dict(headers or {}), json_dumps_params={"ensure_ascii": False})
+    told = dict(headers or {})
+    return JsonResponse(data, _Encoder, status=status, headers=told, json_dumps_params={"ensure_ascii": False})

@@ -3,8 +3,10 @@
 import json
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
+from jobs.browse.live import Progress
 from jobs.core.states import RANK, State
 from jobs.wire import events
 
@@ -46,7 +48,9 @@ class News:
         if self._frame is None:
             data: dict[str, Any] = {"id": self.job}
             if self.event == "job":
-                data |= {"state": self.state, "progress": self.progress}
+                # As lists have it: a task may count with NaN, which no browser's JSON.parse takes.
+                progress = Progress.of(self.progress)
+                data |= {"state": self.state, "progress": progress and asdict(progress)}
             text = json.dumps(data, separators=(",", ":"))
             self._frame = f"id: {self.id}\nevent: {self.event}\ndata: {text}\n\n".encode()
         return self._frame

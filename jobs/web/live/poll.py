@@ -2,7 +2,6 @@
 
 import asyncio
 import copy
-import json
 import time
 from collections import OrderedDict
 from contextlib import suppress
@@ -10,21 +9,21 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
+import redis.exceptions
 from redis.asyncio import Redis
 
 from jobs.browse import waiting
-from jobs.browse.live import Live
+from jobs.browse.live import FIELDS, Live
 from jobs.browse.represent import job_json
-from jobs.core.outcome import outcome_of
-from jobs.core.states import State
+from jobs.core.outcome import json_text
 from jobs.models import Job
 from jobs.web.api.problem import Problem, invalid, problem_of
 from jobs.web.live.access import NOT_SIGNED_IN, Access, Who
 from jobs.web.live.http import Receive, Scope, Send, refuse, respond, until_disconnect
-from jobs.web.live.runs import FIELDS, Runs, Values
+from jobs.web.live.runs import Runs, Values
 from jobs.web.live.sql import in_sql
 from jobs.web.live.stream import Hub
-from jobs.wire import events, keys
+from jobs.wire import keys
 
 #: [s] that a long poll may be held.
 LONGEST_WAIT = 60.0
@@ -128,66 +127,61 @@ class Polls:
         now = time.monotonic()
         if view is not None and view.mark == mark and now < view.until:
             return view
-        live = dict(zip(FIELDS, mark, strict=True))
-        stored = await self._stored_of(job, live, now)
+        hash = dict(zip(FIELDS, mark, strict=True))
+        stored = await self._stored_of(job, hash, now)
+        live = Live.parse(hash)
+        if stored is not None and live is not None and live.has_news_of(stored.row):
+            live = live.told_by(await self._report(live.event))
+            if live.report is None:
+                stored = await self._read(job, now)  # the keeper has recorded it meanwhile, and let it go
         if stored is None:
             self._views.pop(job, None)
             return None
-        view = await self._make(stored, live, mark, now)
+        view = self._make(stored, live, mark, now)
         _remember(self._views, job, view)
         return view
 
-    async def _stored_of(self, job: str, live: dict[str, str | None], now: float) -> Stored | None:
+    async def _stored_of(self, job: str, hash: dict[str, str | None], now: float) -> Stored | None:
         """SQL's part; that of a running job is read once a second, however often it reports progress."""
         stored = self._stored.get(job)
-        same_attempt = stored is not None and live["progress"] and str(stored.row.attempt) == live["attempt"]
+        same_attempt = stored is not None and hash["progress"] and str(stored.row.attempt) == hash["attempt"]
         if stored is not None and same_attempt and not stored.row.is_final and now - stored.read < _MOVING:
             return stored
+        return await self._read(job, now)
+
+    async def _read(self, job: str, now: float) -> Stored | None:
         stored = await in_sql(_read, job, now)
         if stored is not None:
             _remember(self._stored, job, stored)
         return stored
 
-    async def _make(self, stored: Stored, live: dict[str, str | None], mark: Values, now: float) -> View:
-        row, result = copy.copy(stored.row), stored.result
-        recorded = row.is_final
-        body = job_json(row, Live.parse({name: value for name, value in live.items() if value is not None}), result)
-        if row.is_final and not recorded:
-            body |= await self._fresh_end(row, live["event"])
+    async def _report(self, event: str) -> Any:
+        try:
+            return await self.redis.xrange(keys.EVENTS, event, event)
+        except (redis.exceptions.RedisError, OSError):
+            return ()
+
+    def _make(self, stored: Stored, live: Live | None, mark: Values, now: float) -> View:
+        row, recorded = copy.copy(stored.row), stored.row.is_final
+        # Nobody is told of a success without its result.
+        body = job_json(row, live, stored.result if recorded or live is None else live.result)
+        event = live.event if live else ""
         if row.is_final:
             believed = _ENDED if recorded else _ENDING
         else:
             # Nothing in Redis yet: any change is SQL's alone, and would go unseen.
-            believed = _MOVING if live["event"] else 0.0
-        version = live["event"] or f"{row.changed.timestamp():.6f}"
-        # What SQL adds to an end that it records after Redis told of it, times above all, is news as well.
+            believed = _MOVING if event else 0.0
+        version = event or f"{row.changed.timestamp():.6f}"
+        # An end whose report cannot be found is told with less than SQL will have.
+        whole = recorded or (row.is_final and live is not None and live.report is not None)
         marks = "".join(
-            mark for mark, holds in zip("cpr", (body["cancelling"], body["paused"], recorded), strict=True) if holds
+            mark for mark, holds in zip("cpr", (body["cancelling"], body["paused"], whole), strict=True) if holds
         )
         etag = f'"{version}.{row.attempt}{row.state[0]}{row.shown[0]}{marks}"'.encode()
         headers = [*_HEADERS, (b"etag", etag)]
         if not row.is_final:
             headers.append((b"retry-after", str(_seconds_to_wait(row)).encode()))
-        return View(mark, now + believed, row.owner_id, row.is_final, etag, json.dumps(body).encode(), headers)
-
-    async def _fresh_end(self, row: Job, event: str | None) -> dict[str, Any]:
-        """What Redis says of an end that SQL has yet to record: nobody is told of a success without its result."""
-        text = await self.redis.get(keys.result(row.id))
-        result = json.loads(text).get("result") if text else None
-        finished = events.moment(event).isoformat(timespec="milliseconds").replace("+00:00", "Z") if event else None
-        times = {"times": {**_times(row), "finished": finished}}
-        if row.state == State.SUCCESS:
-            return {"result": result, "outcome": outcome_of(json.dumps(result)), "cancelling": False, **times}
-        if isinstance(result, dict) and row.state == State.FAILURE:
-            message = result.get("exc_message")
-            lines = " ".join(map(str, message)) if isinstance(message, list | tuple) else str(message or "")
-            first = (lines.strip().splitlines() or [""])[0][:300]
-            return {"error": {"type": str(result.get("exc_type", "")), "message": first}, "cancelling": False, **times}
-        return {"cancelling": False, **times}
-
-
-def _times(row: Job) -> dict[str, Any]:
-    return job_json(row)["times"]
+        return View(mark, now + believed, row.owner_id, row.is_final, etag, json_text(body).encode(), headers)
 
 
 def _read(job: str, now: float) -> Stored | None:

@@ -5,9 +5,8 @@ import asyncio
 import redis.exceptions
 from redis.asyncio import Redis
 
+from jobs.browse.live import FIELDS
 from jobs.wire import keys
-
-FIELDS = ("event", "cancel", "attempt", "state", "worker", "progress", "pause")
 
 Values = tuple[str | None, ...]
 _NOTHING: Values = (None,) * len(FIELDS)

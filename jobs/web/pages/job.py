@@ -154,7 +154,7 @@ def _result(seen: Seen, attempts: list[Attempt]) -> dict[str, Any]:
     return {
         "outputs": outputs,
         "images": [file for file in outputs if file.content_type in artifacts.SAFE_IMAGES],
-        "returned": shown(masked(detail.result_of(seen.job))),
+        "returned": shown(masked(detail.result_of(seen.job, seen.live))),
         "ledger": detail.ledger_of(seen.job),
     }
 

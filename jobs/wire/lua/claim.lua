@@ -55,10 +55,10 @@ redis.call('PERSIST', KEYS[1])
 if message ~= '' then redis.call('HSET', KEYS[1], 'messages', remembered(have[4], message, number)) end
 if begins then
   redis.call('HSET', KEYS[1], 'sending', number)
-  redis.call('HDEL', KEYS[1], 'assumed', 'pause')
+  redis.call('HDEL', KEYS[1], 'assumed', 'pause', 'queued')
 end
 local id = redis.call('XADD', KEYS[2], '*', 'e', numbered(ARGV[4], number))
-redis.call('HSET', KEYS[1], 'event', id)
+redis.call('HSET', KEYS[1], 'event', id, 'begun', id)
 if ARGV[5] ~= '' then
   redis.call('SETEX', KEYS[3], ARGV[7], ARGV[5])
   redis.call('PUBLISH', KEYS[3], ARGV[5])

@@ -20,12 +20,12 @@ end
 local function publish(run, queue, attempt, text, event, user, kind)
   local refused = refusal(run, tonumber(attempt))
   if refused then return refused end
-  redis.call('HDEL', run, 'owner', 'progress', 'worker', 'cancel', 'assumed')
+  redis.call('HDEL', run, 'owner', 'progress', 'worker', 'cancel', 'assumed', 'begun')
   redis.call('HSET', run, 'attempt', attempt, 'phase', 'queued', 'state', 'PENDING', 'user', user, 'kind', kind)
   redis.call('PERSIST', run)
   redis.call('LPUSH', queue, text)
   local id = redis.call('XADD', KEYS[1], '*', 'e', event)
-  redis.call('HSET', run, 'event', id)
+  redis.call('HSET', run, 'event', id, 'queued', id)
   return 'queued'
 end
 

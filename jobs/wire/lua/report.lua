@@ -15,7 +15,10 @@ if message ~= '' then
   -- Not known: it ended before it was claimed (expired, revoked), which is an attempt that never ran.
   if not known and have[1] then mine, sending = attempt + 1, attempt + 1 end
   mine = known or mine
-  if not known then redis.call('HSET', KEYS[1], 'messages', remembered(have[6], message, mine), 'sending', sending) end
+  if not known then
+    redis.call('HSET', KEYS[1], 'messages', remembered(have[6], message, mine), 'sending', sending)
+    redis.call('HDEL', KEYS[1], 'queued', 'begun')
+  end
 end
 -- A loss is told by an observer, not by the owner, and only of what still runs.
 if ARGV[3] == 'LOST' then
