@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from jobs.core.access import may_submit
-from jobs.core.kind import Kind
+from jobs.core.kind import POOLS, Kind
 
 ALL = "all"
 
@@ -42,6 +42,12 @@ def _is_on(kind: type[Kind]) -> bool:
     the ones that JOBSITE_KINDS names."""
     named = settings.JOBSITE_KINDS
     return not kind.__module__.startswith("jobs.kinds.") or named == ALL or kind.slug in named
+
+
+def pools_in_use() -> list[str]:
+    """The pools in which a kind runs; none, in a project that has its own Celery tasks alone."""
+    used = {kind.pool for kind in all_kinds().values()}
+    return [pool for pool in POOLS if pool in used]
 
 
 def kinds_for(user: Any) -> list[type[Kind]]:

@@ -9,6 +9,7 @@ from django.db.models import Count
 
 from jobs.core.kind import POOLS
 from jobs.core.priorities import NAMES, STEPS
+from jobs.core.registry import pools_in_use
 from jobs.core.states import State
 from jobs.fleet import throughput
 from jobs.fleet.pause import Pause, paused_queues
@@ -83,7 +84,8 @@ def is_known(name: str, workers: list[Worker]) -> bool:
 def _names(workers: list[Worker], paused: dict[str, Pause]) -> list[str]:
     configured = [name for more in getattr(settings, "JOBSITE_QUEUES", {}).values() for name in more]
     heard = [queue for worker in workers for queue in worker.queues]
-    return [*POOLS, *sorted({*configured, *heard, *paused} - set(POOLS))]
+    pools = [pool for pool in POOLS if pool in {*pools_in_use(), *configured, *heard, *paused}]
+    return [*pools, *sorted({*configured, *heard, *paused} - set(POOLS))]
 
 
 def _waiting(names: list[str]) -> dict[str, tuple[dict[str, int], float | None]]:

@@ -34,7 +34,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._pending_first = True
-        self._tidied = 0.0
+        self._tidied = float("-inf")
 
     def step(self, wait: float) -> int:
         """Record what has come, waiting up to `wait` [s] for it; answers the number of entries.

@@ -19,7 +19,7 @@ from jobs.core.tempdirs import TempDir
 from jobs.wire import events, keys
 from jobs.wire.connection import UNREACHABLE, redis_client
 from jobs.worker import logs, report
-from jobs.worker.execution import Execution, HandedOver, Superseded, process
+from jobs.worker.execution import NEVER, Execution, HandedOver, Superseded, process
 
 T = TypeVar("T")
 
@@ -95,7 +95,7 @@ class JobContext:
         try:
             while execution.paused:
                 if time.monotonic() - said >= PAUSED_SAID_EVERY:
-                    said, execution.sent_at = time.monotonic(), 0.0  # told at once: somebody waits for it
+                    said, execution.sent_at = time.monotonic(), NEVER  # told at once: somebody waits for it
                     self._report(*self._reached[:2], PAUSED_STEP)
                 time.sleep(PAUSED_LOOK)
                 self._end_if_asked()
@@ -105,7 +105,7 @@ class JobContext:
             execution.stood_still += time.monotonic() - since
             if execution.clock:
                 execution.clock.start()
-        execution.sent_at = 0.0
+        execution.sent_at = NEVER
         self._report(*self._reached)
 
     def log(self, text: str) -> None:

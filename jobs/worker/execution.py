@@ -17,6 +17,10 @@ from jobs.core.ids import stored_id
 INCARNATION = uuid.uuid4().hex
 
 
+#: A moment before all that a monotonic clock shows, which counts from the start of the machine.
+NEVER = float("-inf")
+
+
 class Superseded(BaseException):
     """The attempt is no longer this worker's: it ends without a word."""
 
@@ -60,7 +64,7 @@ class Execution:
     clock: Any = None
     #: The latest progress that has not been sent yet: (JSON, event, result).
     unsent: Any = None
-    sent_at: float = 0.0
+    sent_at: float = NEVER
     taken: bool = False
     #: Its own code has stored a final state.
     ended: bool = False
@@ -104,8 +108,9 @@ class Process:
             "node": self.node,
             "pool": self.pool,
             "concurrency": self.concurrency,
-            "queues": list(self.queues),
-            "paused": list(self.paused),
+            # A prefork child takes no messages, and does not hear of it when its worker serves other queues.
+            "queues": [] if self.is_child else list(self.queues),
+            "paused": [] if self.is_child else list(self.paused),
             "pid": os.getpid(),
             "parent": os.getppid() if self.is_child else None,
             "host": socket.gethostname(),

@@ -9,6 +9,7 @@ from typing import Any
 
 from jobs.wire import events, keys, scripts
 from jobs.wire.connection import UNREACHABLE, redis_client
+from jobs.worker.execution import NEVER
 from jobs.worker.rawredis import RawRedis, RedisError
 
 log = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ class Outbox:
         """At the end of a process: try for so long to hand everything to Redis."""
         until = time.monotonic() + seconds
         for report in list(self._reports):
-            report.made = 0.0
+            report.made = NEVER
         while any(not report.event for report in list(self._reports)) and time.monotonic() < until:
             with suppress(OSError, RedisError):
                 self.tend(raw)

@@ -48,9 +48,12 @@ class Steering(bootsteps.StartStopStep):
             return  # another broker than Redis
         with channel.conn_or_acquire() as client:
             paused = {name.decode() if isinstance(name, bytes) else name for name in client.hkeys(keys.PAUSED)}
+        # Of what is chosen, not of what is consumed: at the start nothing is consumed yet, but would be. Remote control
+        # may have added others since, or cancelled some.
+        chosen = consumer.app.amqp.queues.consume_from
+        process.queues = tuple(dict.fromkeys([*chosen, *sorted(self._stopped)]))
         for queue in process.queues:
-            # Asked of what is chosen, not of what is consumed: at the start nothing is consumed yet, but would be.
-            if queue in paused and queue in consumer.app.amqp.queues.consume_from:
+            if queue in paused and queue in chosen:
                 consumer.cancel_task_queue(queue)
                 self._stopped.add(queue)
             elif queue not in paused and queue in self._stopped:

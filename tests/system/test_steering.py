@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+from celery import current_app
 
 from jobs.fleet import control, pause
 from jobs.fleet.queues import queues
@@ -79,3 +80,17 @@ def test_a_worker_that_is_shut_down_finishes_what_it_has_in_hand(stack):
     finally:
         stack.start("io")
         wait_for(lambda: worker_of("io"), 40, "a new worker")
+
+
+@pytest.mark.parametrize("name", ["io", "cpu"])
+def test_a_queue_that_remote_control_adds_or_cancels_is_told(stack, name):
+    worker = worker_of(name)
+    remote = current_app.control
+    remote.add_consumer("extra", destination=[worker.name])
+    try:
+        worker_that("extra", lambda now: now.pid == worker.pid, 20, "the queue to be told")
+        assert [each.pid for each in queue_named("extra").workers] == [worker.pid]
+    finally:
+        remote.cancel_consumer("extra", destination=[worker.name])
+    wait_for(lambda: worker_of("extra") is None, 20, "the queue to be told no more")
+    assert worker_of(name).pid == worker.pid

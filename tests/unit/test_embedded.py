@@ -7,6 +7,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from jobs.core import registry
 from jobs.schedules.reckon import reckon
+from jobs.web.live.health import Health
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +40,11 @@ def test_only_the_kinds_that_are_named_are_there(settings):
         registry.all_kinds.cache_clear()
         ours = {slug for slug, kind in registry.all_kinds().items() if kind.__module__.startswith("jobs.kinds.")}
         assert ours == {"http"}
+        assert {"worker_io"} == {name for name in Health(None).checks if name.startswith("worker_")}
+        settings.JOBSITE_KINDS = []
+        registry.all_kinds.cache_clear()
+        # Where none of its kinds runs, no worker of theirs is missed.
+        assert not [name for name in Health(None).checks if name.startswith("worker_")]
     finally:
         settings.JOBSITE_KINDS = "all"
         registry.all_kinds.cache_clear()

@@ -11,8 +11,8 @@ import redis.exceptions
 from django.contrib.staticfiles.storage import staticfiles_storage
 from redis.asyncio import Redis
 
-from jobs.core.kind import POOLS
 from jobs.core.outage import NOT_MIGRATED, STATIC_MISSING, outage_of
+from jobs.core.registry import pools_in_use
 from jobs.supervisor import disk
 from jobs.supervisor.prepare import A_STATIC_FILE, is_up_to_date
 from jobs.web.live.sql import in_sql
@@ -52,7 +52,7 @@ class Health:
             "sql": self._sql,
             "redis": self._redis,
             "keeper": self._keeper,
-            **{f"worker_{pool}": self._worker_of(pool) for pool in POOLS},
+            **{f"worker_{pool}": self._worker_of(pool) for pool in pools_in_use()},
             "disk": lambda: self._room("VAR_DIR"),
             "storage": lambda: self._room("STORAGE_URL"),
             "static": self._static,

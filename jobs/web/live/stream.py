@@ -69,7 +69,7 @@ class Group:
         self.clients: set[Client] = set()
         self.pending: dict[tuple[str, str], News] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._delivered = 0.0
+        self._delivered = float("-inf")
 
     def add(self, news: News) -> None:
         self.pending.pop((news.event, news.job), None)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from jobs.core.errors import Conflict
-from jobs.core.kind import POOLS
+from jobs.core.registry import pools_in_use
 from jobs.fleet import control, pause
 from jobs.fleet.queues import Queue, is_known, queues
 from jobs.fleet.workers import Worker, find, workers
@@ -46,7 +46,7 @@ def state_of_fleet() -> dict[str, Any]:
         "queues": [_queue_row(queue) for queue in lines],
         "workers": [_worker_row(worker) for worker in found],
         "incidents": Incident.objects.filter(at__gte=timezone.now() - RECENT).order_by("-at")[:INCIDENTS],
-        "missing": [pool for pool in POOLS if not any(pool in worker.queues for worker in found)],
+        "missing": [pool for pool in pools_in_use() if not any(pool in worker.queues for worker in found)],
     }
 
 
