@@ -4,6 +4,17 @@ import json
 import math
 from typing import Any
 
+#: Characters of a result, error or traceback that SQL keeps; the rest of a result stays in its key in Redis.
+MOST_TEXT = 64 * 1024
+
+
+def cut(text: str) -> str:
+    """At most MOST_TEXT characters: of a longer text the beginning and the end."""
+    if len(text) <= MOST_TEXT:
+        return text
+    half = MOST_TEXT // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"
+
 
 def clean(text: Any) -> str:
     """Text that PostgreSQL takes: without NUL, and without halves of surrogate pairs."""

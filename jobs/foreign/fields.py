@@ -16,6 +16,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from jobs.core.fields import SecretField
+from jobs.core.plain import strict_json
 from jobs.core.redaction import is_secret_name
 
 #: The value of a field that was left empty, where None is a value of its own.
@@ -55,8 +56,8 @@ class Json(forms.JSONField):
 
     def _parse(self, text: str) -> Any:
         try:
-            return json.loads(text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+            return strict_json(text)
+        except ValueError as error:
             raise ValidationError(f"This is no JSON: {error}.") from error
 
     def validate(self, value: Any) -> None:
@@ -119,10 +120,6 @@ def _check_text(value: Any) -> None:
     except UnicodeEncodeError as error:
         half = f"\\u{ord(text[error.start]):04x}"
         raise ValidationError(f"{half} is half of a character: give its other half too, or the character.") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def text_of(value: Any) -> str:

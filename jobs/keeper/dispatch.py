@@ -123,8 +123,9 @@ def _find_lost(now: datetime, jobs: list[Job], settled: bool) -> None:
     suspects = [job for job in jobs if _is_overdue(job, heads[job.queue, job.priority], now)]
     in_hand = _in_hand() if suspects else set()
     gone = [job for job in suspects if job.id not in in_hand]
-    unheard.conclude([job for job in gone if unheard.is_unheard(job)], now)
-    lost = [job for job in gone if not unheard.is_unheard(job)]
+    elsewhere = unheard.among(jobs)
+    unheard.look_at(elsewhere, [job for job in gone if job in elsewhere], now)
+    lost = [job for job in gone if job not in elsewhere]
     _publish(now, lost, force=True)
     for job in jobs:
         if job not in lost:

@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from jobs.core.outcome import MOST_TEXT, cut, json_text
 from jobs.core.states import State
 from jobs.wire import celery_result, events, keys, scripts
 from jobs.wire.connection import redis_client
@@ -21,11 +22,14 @@ def settle(
 
 def settle_as_stored(job: str, attempt: int, user: str, state: State, result: Any) -> None:
     """An end that the result key tells already, in Celery's words, and goes on to do so."""
-    fields: dict[str, Any] = {"result": json.dumps(result)} if state == State.SUCCESS else {}
+    fields: dict[str, Any] = {}
+    if state == State.SUCCESS:
+        text = json_text(result)
+        fields = {"result": text if len(text) <= MOST_TEXT else json.dumps(cut(text))}
     if state != State.SUCCESS and isinstance(result, dict):
         message = result.get("exc_message")
         text = " ".join(map(str, message)) if isinstance(message, list) else str(message or "")
-        fields = {"error_type": str(result.get("exc_type") or "")[:200], "error": text[:1000]}
+        fields = {"error_type": str(result.get("exc_type") or "")[:200], "error": cut(text)}
     _tell(job, attempt, "dispatch", state, events.encode(state, job, attempt, user, **fields), "")
 
 

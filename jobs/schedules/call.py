@@ -1,6 +1,5 @@
 """What a PeriodicTask starts: the job of a run, as Celery's own beat would send it; and what keeps it from that."""
 
-import json
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -13,6 +12,7 @@ from jobs.core import priorities
 from jobs.core.errors import Refused
 from jobs.core.kind import Kind
 from jobs.core.outcome import clean
+from jobs.core.plain import strict_json
 from jobs.core.registry import kind_of_task
 from jobs.foreign.route import expiry
 from jobs.foreign.task import readable_call_of
@@ -78,8 +78,8 @@ def _read(task: Any, field: str, wanted: type) -> Any:
     text = getattr(task, field)
     name = "a JSON list" if wanted is list else "a JSON object"
     try:
-        value = json.loads(text or ("[]" if wanted is list else "{}"))
-    except (ValueError, RecursionError) as error:
+        value = strict_json(text or ("[]" if wanted is list else "{}"))
+    except ValueError as error:
         raise Refused({field: [f"This is no JSON ({error}): expected {name}."]}) from error
     if not isinstance(value, wanted):
         raise Refused({field: [f"Expected {name}."]})

@@ -23,6 +23,7 @@ from django_celery_beat.models import (
 from kombu.utils import json as kombu_json
 
 from jobs.core.outcome import clean
+from jobs.core.plain import strict_json
 from jobs.core.redaction import masked
 from jobs.models import AuditEntry, Schedule
 from jobs.models.job import Via
@@ -223,7 +224,7 @@ def _when(task: PeriodicTask) -> str:
 
 def _parsed(text: str | None, empty: Any) -> Any:
     try:
-        return json.loads(text) if text else empty
+        return strict_json(text) if text else empty
     except ValueError:
         return text
 

@@ -8,8 +8,8 @@ from typing import Any
 
 #: Times, days or months that are named one by one.
 _MOST = 8
-_WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-_MONTHS = (
+WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
@@ -43,7 +43,7 @@ def _times(minutes: list[int], hours: list[int]) -> str:
             return f"Every hour from {hours[0]:02}:{minute:02} to {hours[-1]:02}:{minute:02}"
     if len(minutes) * len(hours) <= _MOST:
         return f"At {_listed([f'{hour:02}:{minute:02}' for hour in hours for minute in minutes])}"
-    if often and _is_run(hours):
+    if often and hours[-1] - hours[0] == len(hours) - 1:
         return f"{often} from {hours[0]:02}:00 to {hours[-1]:02}:{minutes[-1]:02}"
     return ""
 
@@ -58,7 +58,7 @@ def _days(days: list[int], weekdays: list[int]) -> str | None:
         of_month = f"on day{'s' if len(days) > 1 else ''} {named} of the month"
     if len(weekdays) < 7:
         from_monday = sorted(weekdays, key=lambda day: (day - 1) % 7)
-        names = [_WEEKDAYS[day] for day in from_monday]
+        names = [WEEKDAYS[day] for day in from_monday]
         if of_month:
             return f"{of_month}, where that is a {_listed(names, 'or')}"
         is_run = _is_run([(day - 1) % 7 for day in from_monday])
@@ -69,7 +69,7 @@ def _days(days: list[int], weekdays: list[int]) -> str | None:
 def _months(months: list[int]) -> str | None:
     if len(months) == 12:
         return ""
-    names = [_MONTHS[month - 1] for month in months]
+    names = [MONTHS[month - 1] for month in months]
     if _is_run(months):
         return f"from {names[0]} through {names[-1]}"
     return f"only in {_listed(names)}" if _few(months) else None

@@ -139,7 +139,7 @@ class ScheduleForm(forms.Form):
     def _check_cron(self, data: dict[str, Any]) -> None:
         parts = data.get("cron", "").split()
         if len(parts) != 5:
-            self.add_error("cron", f"{len(parts)} fields were given, a cron rule has five. {_CRON_EXAMPLE}"
+            self.add_error("cron", f"A cron rule has five fields, not {len(parts)}. {_CRON_EXAMPLE}"
                            if parts else f"Fill this in. {_CRON_EXAMPLE}")  # fmt: skip
             return
         minute, hour, day, month, weekday = parts
@@ -156,7 +156,10 @@ class ScheduleForm(forms.Form):
         except rules.NeverRuns as error:
             self.add_error("cron", str(error))
         except ValueError as error:
-            self.add_error("cron", f"This cannot be read: {str(error)[:200].rstrip('.')}. {_CRON_EXAMPLE}")
+            text = str(error)
+            if text.startswith("day of week"):
+                text = text.replace(repr(rule.day_of_week), repr(weekday))  # as it was typed
+            self.add_error("cron", f"This cannot be read: {text[:200].rstrip('.')}. {_CRON_EXAMPLE}")
 
     def _check_every(self, data: dict[str, Any]) -> None:
         if data.get("every") is None:
@@ -256,8 +259,8 @@ class ScheduleForm(forms.Form):
 
 def _sunday_is_0(weekdays: str) -> str:
     """Cron also calls Sunday 7, which Celery does not know; a range that ends on it goes round to 0."""
-    whole = re.sub(r"\b[07]-7\b", "0-6", weekdays)
-    return re.sub(r"(?<![/\w])7(?![\w#])", "0", whole)
+    whole = re.sub(r"(?<![/\w])(0+|sun(day)?)-0*7(?!\w)", "0-6", weekdays, flags=re.IGNORECASE)
+    return re.sub(r"(?<![/\w])0*7(?!\w)", "0", whole)
 
 
 def priority_name(task: PeriodicTask) -> str:

@@ -1,5 +1,6 @@
 """When a schedule runs: next times and words, from the rule that a PeriodicTask names. No SQL is asked here."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -13,14 +14,24 @@ from celery.schedules import ParseException, solar
 from celery.schedules import crontab as CeleryCrontab
 from django.conf import settings
 
-from jobs.schedules.cron_words import describe
+from jobs.schedules.cron_words import MONTHS, WEEKDAYS, describe
 
 #: [days] after which a cron rule without a run counts as one that never runs: 29 February on a given day of the week
 #: may be forty years away, where a century without a leap day lies between.
 HORIZON = 366 * 41
 
 
-CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+#: What each field of a cron rule takes, in words.
+_TAKES = {
+    "minute": "numbers from 0 to 59",
+    "hour": "numbers from 0 to 23",
+    "day_of_month": "numbers from 1 to 31",
+    "month_of_year": "numbers from 1 to 12 or names such as jan",
+    "day_of_week": "numbers from 0 (Sunday) to 6 or names such as mon",
+}
+#: The names that stand for numbers in two of them.
+_NAMES = {"month_of_year": MONTHS, "day_of_week": WEEKDAYS}
+CRON_FIELDS = tuple(_TAKES)
 #: What a stored rule that cannot be used raises: no cron, numbers out of range, a solar event without its library.
 UNUSABLE = (ValueError, TypeError, LookupError, OverflowError, ImportError, ImproperlyConfigured)
 
@@ -184,15 +195,17 @@ def parse(rule: Any) -> CeleryCrontab:
 
 
 def _which(rule: Any) -> str:
-    """The field that cannot be read, and why; Celery's own text calls a bad minute a weekday."""
+    """The field that cannot be read, and what it takes; Celery's own text calls a bad minute a weekday."""
     for name in CRON_FIELDS:
-        value = getattr(rule, name)
         try:
-            CeleryCrontab(**{name: value})
-        except (ValueError, ParseException) as error:
-            why = str(error).replace("weekday literal", "number").rstrip(".")
-            return f"{name.replace('_', ' ')} {str(value)!r}: {why[:1].lower()}{why[1:]}"
+            CeleryCrontab(**{name: getattr(rule, name)})
+        except (ValueError, ParseException):
+            return _wrong(rule, name)
     return ""
+
+
+def _wrong(rule: Any, name: str) -> str:
+    return f"{name.replace('_', ' ')} {str(getattr(rule, name))!r}: expected {_TAKES[name]}, and steps from 1"
 
 
 #: Many schedules share a rule, and reading one costs more than finding its next run.
@@ -200,8 +213,16 @@ _parsed = lru_cache(1024)(CeleryCrontab)
 
 
 def check_cron(rule: Any) -> None:
-    """Raises NeverRuns for 30 February and its like, ValueError for what is no cron."""
+    """Raises NeverRuns for 30 February and its like, ValueError for what is no cron.
+
+    Stricter than `parse`, which reads what is stored as Celery does: that takes the name of a day for a number in any
+    field, so that "mon" as a minute is 1.
+    """
     parse(rule)
+    for name in CRON_FIELDS:
+        for word in re.findall(r"[^\W\d_]+", str(getattr(rule, name)).lower()):
+            if len(word) < 3 or not any(known.lower().startswith(word) for known in _NAMES.get(name, ())):
+                raise ValueError(_wrong(rule, name))
     if next(_cron_runs(rule, datetime.now(UTC)), None) is None:
         raise never_runs(rule)
 
@@ -215,7 +236,7 @@ def never_runs(rule: Any) -> NeverRuns:
 def in_words(task: Any) -> str:
     """The rule as people say it; times are those of `zone_of`."""
     if task.crontab:
-        return describe(parse(task.crontab)) or cron_line(task.crontab)
+        return cron_in_words(task.crontab)
     if task.interval:
         every, period = task.interval.every, task.interval.period
         return f"Every {period.rstrip('s')}" if every == 1 else f"Every {every} {period}"
@@ -223,6 +244,11 @@ def in_words(task: Any) -> str:
         at = task.clocked.clocked_time.astimezone(zone_of(task))
         return f"Once, {at.day} {at:%B %Y, %H:%M}"
     return str(task.solar) if task.solar else "Never"
+
+
+def cron_in_words(rule: Any) -> str:
+    """Raises ValueError for what is no cron."""
+    return describe(parse(rule)) or cron_line(rule)
 
 
 def cron_line(rule: Any) -> str:

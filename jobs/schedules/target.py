@@ -11,6 +11,7 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.core.errors import Refused
 from jobs.core.kind import Kind
+from jobs.core.plain import strict_json
 from jobs.core.registry import get_kind, kind_of_task, task_name
 from jobs.foreign.form import TaskForm
 from jobs.foreign.task import ForeignTask, all_tasks, readable_call_of, task_named
@@ -69,8 +70,7 @@ class Target:
     def stored(self, task: PeriodicTask) -> dict[str, Any]:
         """What a PeriodicTask keeps: a kind's parameters, or a task's args and kwargs; {} for unreadable JSON."""
         try:
-            kwargs = json.loads(task.kwargs or "{}")
-            args = json.loads(task.args or "[]")
+            args, kwargs = strict_json(task.args or "[]"), strict_json(task.kwargs or "{}")
         except ValueError:
             return {}
         if self.kind:
@@ -134,7 +134,7 @@ def edited_target_of(task: PeriodicTask) -> Target:
 
 def _is_readable(task: PeriodicTask) -> bool:
     try:
-        args, kwargs = json.loads(task.args or "[]"), json.loads(task.kwargs or "{}")
+        args, kwargs = strict_json(task.args or "[]"), strict_json(task.kwargs or "{}")
     except ValueError:
         return False
     return isinstance(args, list) and isinstance(kwargs, dict)

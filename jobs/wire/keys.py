@@ -39,6 +39,11 @@ def run(job_id: str) -> str:
     return f"jobsite:run:{job_id}"
 
 
+def left_at(job_id: str) -> str:
+    """When the message of a job for another code base's worker was first seen to be gone [unix seconds]."""
+    return f"jobsite:left:{job_id}"
+
+
 def result(job_id: str) -> str:
     return f"celery-task-meta-{job_id}"
 

@@ -12,6 +12,7 @@ from jobs.core.errors import NoRoom
 from jobs.core.fields import secret_fields
 from jobs.core.kind import Kind
 from jobs.core.outage import unwritable
+from jobs.core.outcome import MOST_TEXT, cut
 from jobs.core.redaction import decrypt, is_ciphertext
 from jobs.core.registry import all_kinds, task_name
 from jobs.core.retry import NO_RETRY, UNTIL_ROOM, Retry
@@ -20,7 +21,6 @@ from jobs.wire import celery_result
 from jobs.worker import report
 from jobs.worker.context import JobContext
 from jobs.worker.execution import Execution, HandedOver, Reported, current
-from jobs.worker.told import cut
 
 
 class Pooled(Task):
@@ -113,7 +113,7 @@ def _clear(kind: type[Kind], params: dict[str, Any]) -> dict[str, Any]:
 def _small(result: Any, context: JobContext) -> Any:
     """The result, or, where it is large, a reference to the artifact that holds it (LINE 11)."""
     text = json.dumps(result, default=str)
-    if len(text) <= report.MOST_TEXT:
+    if len(text) <= MOST_TEXT:
         return json.loads(text)
     return {"file": context.save("result.json", text.encode(), "application/json")}
 

@@ -14,8 +14,6 @@ from jobs.wire.connection import redis_client
 from jobs.worker.execution import INCARNATION, Execution, process
 from jobs.worker.outbox import Report, outbox
 
-#: [bytes] of a result's or traceback's text in an event; the whole stays in the result key (LINE 11).
-MOST_TEXT = 64 * 1024
 #: [s] between progress reports of one job.
 PROGRESS_EVERY = 0.25
 

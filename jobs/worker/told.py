@@ -10,7 +10,7 @@ from celery import current_app
 from celery.exceptions import Retry, TaskRevokedError
 
 from jobs.core.ids import stored_id
-from jobs.core.outcome import json_safe
+from jobs.core.outcome import MOST_TEXT, cut, json_safe
 from jobs.core.states import FINAL, State
 from jobs.wire import scripts
 from jobs.wire.connection import UNREACHABLE
@@ -141,7 +141,7 @@ def result_text(backend: Any, result: Any, state: str) -> str:
         text = text.decode()
     elif backend.serializer != "json":
         text = json.dumps(text)
-    if len(text) > report.MOST_TEXT:
+    if len(text) > MOST_TEXT:
         return json.dumps(cut(text), ensure_ascii=False)
     return json_safe(text)
 
@@ -151,7 +151,7 @@ def _children(backend: Any, request: Any) -> list[Any]:
     if request is None or not hasattr(backend, "current_task_children"):
         return []
     children = backend.current_task_children(request) or []
-    return children if len(json.dumps(children, default=str)) <= report.MOST_TEXT else []
+    return children if len(json.dumps(children, default=str)) <= MOST_TEXT else []
 
 
 def _progress(execution: Execution, backend: Any, result: Any, stored: Any) -> None:
@@ -171,11 +171,3 @@ def _keeps_in_sql(backend: Any) -> bool:
     from jobs.worker.backend import keeps_in_sql
 
     return keeps_in_sql(backend)
-
-
-def cut(text: str) -> str:
-    """At most MOST_TEXT characters: of a longer text the beginning and the end."""
-    if len(text) <= report.MOST_TEXT:
-        return text
-    half = report.MOST_TEXT // 2
-    return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"

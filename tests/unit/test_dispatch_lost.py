@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.db.models import F
+from django_celery_results.models import TaskResult
 
 from jobs.core import priorities
 from jobs.keeper import dispatch
@@ -124,8 +125,36 @@ def test_its_result_in_the_same_redis_says_what_became_of_it(by_name, told, expe
     assert redis_client().get(keys.result(by_name.id)) == stored
 
 
-def test_without_one_its_outcome_is_unknown_after_an_hour(by_name):
-    hour = timedelta(hours=1)
-    Job.objects.update(published_at=F("published_at") - hour)
-    job = looked_at(by_name)
+def again_at(job, seconds):
+    """As it is looked at `seconds` after it was seen to have left the broker."""
+    Job.objects.update(next_check_at=F("published_at"))
+    redis_client().set(keys.left_at(job.id), time.time() - seconds)
+    return looked_at(job)
+
+
+def test_without_one_its_outcome_is_unknown_an_hour_after_it_was_taken(by_name):
+    Job.objects.update(published_at=F("published_at") - timedelta(days=1))
+    assert looked_at(by_name).state == "PENDING", "it lay in its queue for a day, and may be running since a second ago"
+    assert again_at(by_name, 3500).state == "PENDING"
+    job = again_at(by_name, 3700)
     assert (job.state, job.error_type, job.assumed) == ("FAILURE", "OutcomeUnknown", True)
+
+
+def test_a_plain_worker_may_hold_it_for_hours_before_it_begins(by_name):
+    """A plain worker fetches some in advance, and does not say every half minute that it lives."""
+    client = redis_client()
+    client.hset(keys.UNACKED, "tag", json.dumps([{"headers": {"id": by_name.id}}, "", "stock"]))
+    client.hset(keys.UNACKED, "odd", "[]")
+    client.zadd(keys.UNACKED_INDEX, {"tag": time.time() - 7200})
+    assert again_at(by_name, 3700).state == "PENDING"
+    client.delete(keys.UNACKED, keys.UNACKED_INDEX)
+    Job.objects.update(next_check_at=F("published_at"))
+    assert looked_at(by_name).state == "PENDING", "the hour begins as it is acknowledged"
+
+
+def test_a_long_result_is_cut_in_sql_and_stays_whole_in_its_key(by_name):
+    stored = json.dumps({"status": "SUCCESS", "result": ["x" * 200_000, float("nan")]})
+    redis_client().set(keys.result(by_name.id), stored)
+    assert looked_at(by_name).state == "SUCCESS" and redis_client().get(keys.result(by_name.id)) == stored
+    told = json.loads(TaskResult.objects.get(task_id=by_name.id).result)
+    assert "characters left out" in told and len(told) < 70_000

@@ -195,8 +195,9 @@ def test_every_list_page_and_call_shows_hundreds_of_odd_rows(client, seed, setti
         ]
         calls += [address(job), *(f"{address(job)}/{part}" for part in ("attempts", "logs", "artifacts"))]
     pages += [flow.get_absolute_url() for flow in die.sample(made[Workflow], 20)]
-    pages += [each.get_absolute_url() for each in die.sample(made[Schedule], 15)]
-    calls += [f"{PREFIX}schedules/{each.task_id}" for each in die.sample(made[Schedule], 20)]
+    shown = die.sample(made[Schedule], 20)
+    pages += [each.get_absolute_url() + part for each in shown for part in ("", "/edit")]
+    calls += [f"{PREFIX}schedules/{each.pk}" for each in made[Schedule]]
     cursor, failed = "/api/v1/jobs?limit=100", {}
     while cursor:
         answer = client.get(cursor)

@@ -1,5 +1,7 @@
 """What pages show of schedules that stock beat or code has left: what cannot start, what differs, what stays."""
 
+import json
+
 import pytest
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
@@ -70,3 +72,15 @@ def test_a_schedule_from_code_says_so_and_where_the_two_differ(browser, odd):
     text = browser.get(f"/schedules/{odd['unknown'].pk}").text
     assert "every 3600 seconds" in text and "every 1 hours" in text and "countdown" in text
     assert "from code" in browser.get("/schedules/").text
+
+
+@pytest.mark.parametrize("args", ["NaN", "[NaN]", "[1e999]", "[" * 100_000, "[1,"])
+def test_what_only_python_reads_as_json_is_no_json(browser, odd, args):
+    PeriodicTask.objects.filter(name="broken").update(args=args)
+    PeriodicTask.objects.get(name="broken").save()
+    schedule = Schedule.objects.get(task__name="broken")
+    assert schedule.trouble.startswith("args: This is no JSON (")
+    for path in (f"/schedules/{schedule.pk}", f"/schedules/{schedule.pk}/edit"):
+        assert browser.get(path).status_code == 200
+    told = json.loads(browser.get(f"/api/v1/schedules/{schedule.pk}").content, parse_constant=pytest.fail)
+    assert told["params"] == {} and told["trouble"] == schedule.trouble

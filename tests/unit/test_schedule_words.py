@@ -4,13 +4,16 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django_celery_beat.models import CrontabSchedule
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jobs.schedules import rules
 from jobs.schedules.forms import ScheduleForm
 from jobs.schedules.target import target_named
-from tests.unit.test_schedule_rules import task
+from tests.unit.test_schedule_rules import rule, task
+
+pytestmark = pytest.mark.django_db
 
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -31,7 +34,8 @@ MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
         ("30 */2 * * *", "Every 2 hours from 00:30"),
         ("15 8-18 * * *", "Every hour from 08:15 to 18:15"),
         ("*/15 8-18 * * 1-5", "Every 15 minutes from 08:00 to 18:45, Monday through Friday"),
-        ("* 8 * * *", "* 8 * * *"),
+        ("* 8 * * *", "Every minute from 08:00 to 08:59"),
+        ("*/5 9,10 * * *", "Every 5 minutes from 09:00 to 10:55"),
         ("0 9 * */5 *", "At 09:00, only in January, June and November"),
         ("0 9 * 3-10 *", "At 09:00, from March through October"),
         ("0 9 */7 * *", "At 09:00, on days 1, 8, 15, 22 and 29 of the month"),
@@ -92,11 +96,12 @@ def form(cron):
     return ScheduleForm(values, target=target_named("add"))
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("weekday", "stored", "days"),
     [("7", "0", {0}), ("5-7", "5-0", {5, 6, 0}), ("0-7", "0-6", set(range(7))), ("1-7/2", "1-0/2", {1, 3, 5, 0}),
-     ("1,7", "1,0", {1, 0}), ("*/7", "*/7", {0})],
+     ("1,7", "1,0", {1, 0}), ("*/7", "*/7", {0}), ("7-7", "0-0", {0}), ("07", "0", {0}), ("7-2", "0-2", {0, 1, 2}),
+     ("sun-7", "0-6", set(range(7))), ("mon,7", "mon,0", {1, 0}), ("0-7/2", "0-6/2", {0, 2, 4, 6}),
+     ("Mon-Friday", "Mon-Friday", {1, 2, 3, 4, 5})],
 )  # fmt: skip
 def test_7_is_sunday_too(weekday, stored, days):
     filled = form(f"0 9 * * {weekday}")
@@ -105,14 +110,30 @@ def test_7_is_sunday_too(weekday, stored, days):
     assert set(rules.parse(filled.cleaned_data["crontab"]).day_of_week) == days
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("cron", "field"),
     [("61 * * * *", "minute '61'"), ("x * * * *", "minute 'x'"), ("* 24 * * *", "hour '24'"),
      ("* * 0 * *", "day of month '0'"), ("* * * 13 *", "month of year '13'"), ("* * * jam *", "month of year 'jam'"),
      ("* * * * 8", "day of week '8'"), ("* * * * 7#2", "day of week '7#2'"), ("1,,2 * * * *", "minute '1,,2'"),
-     ("*/0 * * * *", "minute '*/0'")],
+     ("*/0 * * * *", "minute '*/0'"), ("mon * * * *", "minute 'mon'"), ("* * * mon *", "month of year 'mon'"),
+     ("* * * * jan", "day of week 'jan'"), ("* * jan * *", "day of month 'jan'"),
+     ("* * * * monkey", "day of week 'monkey'"),
+     ("* * * * 7/2", "day of week '7/2'"), ("* * * * 7-9", "day of week '7-9'"), ("* * 0 * 7", "day of month '0'")],
 )  # fmt: skip
 def test_an_error_names_the_field_that_is_wrong(cron, field):
     told = " ".join(form(cron).errors["cron"])
     assert f"This cannot be read: {field}" in told and "weekday" not in told
+
+
+def test_an_error_says_what_the_field_takes():
+    with pytest.raises(ValueError, match=r"^hour '\*/x': expected numbers from 0 to 23, and steps from 1$"):
+        rules.parse(rule("0 */x * * *"))
+
+
+def test_the_admins_list_of_rules_has_the_same_words(admin_client):
+    CrontabSchedule.objects.create(minute="*/90")
+    odd = CrontabSchedule.objects.create(minute="61")
+    listed = admin_client.get("/admin/django_celery_beat/crontabschedule/").text
+    assert "Every hour" in listed and "90 minutes" not in listed and "61 * * * *" in listed
+    assert admin_client.get(f"/admin/django_celery_beat/crontabschedule/{odd.pk}/change/").status_code == 200
+    assert admin_client.get("/admin/django_celery_beat/crontabschedule/add/").status_code == 200

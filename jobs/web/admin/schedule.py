@@ -10,7 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.admin import CrontabScheduleAdmin
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs.core.errors import Conflict, OverQuota, Refused
 from jobs.models import Schedule
@@ -18,7 +19,7 @@ from jobs.schedules import editor as work
 from jobs.schedules.fire import run_now
 from jobs.schedules.outlook import outlook
 from jobs.schedules.reckon import reckon
-from jobs.schedules.rules import zone_of
+from jobs.schedules.rules import CRON_FIELDS, cron_in_words, cron_line, zone_of
 from jobs.schedules.target import edited_target_of, target_of
 from jobs.web import words
 from jobs.web.admin.plain import link
@@ -28,7 +29,23 @@ from jobs.web.schedule_form import asked_target, choices, dress, editor_for
 #: Next runs that the form shows.
 NEXT = 5
 
-admin.site.unregister(PeriodicTask)
+admin.site.unregister([PeriodicTask, CrontabSchedule])
+
+
+@admin.register(CrontabSchedule)
+class CrontabAdmin(CrontabScheduleAdmin):
+    """As django-celery-beat's, but for its words, which say of */90 that it runs every 90 minutes."""
+
+    list_display = ("__str__", "in_words")
+    fields = ("in_words", *CRON_FIELDS, "timezone")
+    readonly_fields = ("in_words",)
+
+    @admin.display(description="in words")
+    def in_words(self, rule: CrontabSchedule) -> str:
+        try:
+            return cron_in_words(rule)
+        except ValueError:
+            return cron_line(rule)
 
 
 @admin.register(PeriodicTask)
