@@ -32,6 +32,8 @@ _TAKES = {
 #: The names that stand for numbers in two of them.
 _NAMES = {"month_of_year": MONTHS, "day_of_week": WEEKDAYS}
 CRON_FIELDS = tuple(_TAKES)
+#: Less than lies between two events of the sun, and more than ephem errs by.
+_SOLAR_APART = timedelta(minutes=1)
 #: What a stored rule that cannot be used raises: no cron, numbers out of range, a solar event without its library.
 UNUSABLE = (ValueError, TypeError, LookupError, OverflowError, ImportError, ImproperlyConfigured)
 
@@ -90,13 +92,29 @@ def _interval_runs(task: Any, moment: datetime, anchor: datetime | None) -> Iter
 
 
 def _solar_runs(task: Any, moment: datetime) -> Iterator[datetime]:
-    """As Celery finds the event. What is left until it Celery counts from its own now: here that is `moment`."""
+    """As Celery finds the event, to the second.
+
+    ephem misses an event that is a few milliseconds ahead, and its answer varies by as much with the moment that it
+    searches from. So the search begins a minute early, and each event is reckoned once more from a full hour before it:
+    whoever asks, and whenever, gets the same time.
+    """
     where = task.solar
-    schedule = solar(where.event, where.latitude, where.longitude, nowfun=lambda: moment)
+    since = moment - _SOLAR_APART
+
+    def following(start: datetime) -> datetime:
+        # What is left until the event Celery counts from its own now.
+        return start + solar(where.event, where.latitude, where.longitude, nowfun=lambda: start).remaining_estimate(
+            start
+        )
+
     while True:
-        moment += schedule.remaining_estimate(moment)
-        yield moment
-        moment += timedelta(minutes=1)
+        roughly = following(since)
+        run = following((roughly - timedelta(hours=1)).replace(minute=0, second=0, microsecond=0))
+        run = (run if abs(run - roughly) < _SOLAR_APART else roughly) + timedelta(milliseconds=500)
+        run = run.replace(microsecond=0)
+        if run > moment:
+            yield run
+        since = max(run, roughly) + _SOLAR_APART
 
 
 def _cron_runs(rule: Any, moment: datetime) -> Iterator[datetime]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jobs.schedules import rules
 from jobs.schedules.outlook import outlook
-from jobs.schedules.plan import next_run
+from jobs.schedules.plan import is_slot, next_run
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -213,7 +213,11 @@ def test_solar_runs_are_those_after_the_moment_asked_for_whenever_that_is(event)
     runs = rules.next_runs(solar(event), datetime(2030, 3, 1, tzinfo=UTC), 5)
     for one, other in pairwise(runs):
         assert timedelta(hours=23) < other - one < timedelta(hours=25)
-        assert abs(rules.next_runs(solar(event), one + (other - one) / 2, 1)[0] - other) < timedelta(seconds=1)
+        for share in (0.0, 0.001, 0.5, 0.999):
+            assert rules.next_runs(solar(event), one + (other - one) * share, 1)[0] == other
+        for before in (timedelta(microseconds=1), timedelta(milliseconds=20), timedelta(seconds=59)):
+            assert rules.next_runs(solar(event), other - before, 1)[0] == other, "none is missed just before it"
+        assert is_slot(schedule(solar(event)), other), "a skip of it outlives a change of the schedule"
     if event == "solar_noon":  # 13.4° east: 6 minutes before noon of UTC+1, and the equation of time is 12 minutes then
         assert all("11:1" in f"{run.astimezone(UTC):%H:%M}" for run in runs)
 
