@@ -14,6 +14,8 @@ UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError
 #: Connections of one process; whoever needs one more waits for it, at most WAIT_FOR_CONNECTION [s]. redis-py's usual
 #: pool refuses instead, as if Redis were gone, and a thousand green threads would each pay for opening its own.
 MOST_CONNECTIONS, WAIT_FOR_CONNECTION = 32, 20
+#: [s] until a machine that does not answer counts as away.
+CONNECT = 1.0
 
 
 #: What Redis says, first or within a script's error, where it is there and takes no writes: its disk is full, or it is
@@ -72,7 +74,7 @@ def redis_client() -> Any:
         max_connections=MOST_CONNECTIONS,
         timeout=WAIT_FOR_CONNECTION,
         decode_responses=True,
-        socket_connect_timeout=1.0,
+        socket_connect_timeout=CONNECT,
         socket_timeout=10.0,
         socket_keepalive=True,
         health_check_interval=30,

@@ -12,10 +12,11 @@ from celery.exceptions import NotRegistered
 from jobs.core.ids import stored_id
 from jobs.core.states import State
 from jobs.wire import events, keys, scripts
-from jobs.wire.connection import UNREACHABLE, redis_client
+from jobs.wire.connection import CONNECT, UNREACHABLE, redis_client
 from jobs.wire.redis_url import for_results
 from jobs.worker import told
 from jobs.worker.execution import running
+from jobs.worker.listening import Listener
 from jobs.worker.outbox import Report, outbox
 
 log = logging.getLogger(__name__)
@@ -82,12 +83,18 @@ class Teller:
 class Backend(Teller, RedisBackend):
     """Results in Redis as any Celery client expects them; beside each, the event from which the keeper writes SQL."""
 
+    ResultConsumer = Listener
+
     def __init__(self, *args: Any, url: str | None = None, **kwargs: Any):
         # As clouds hand it out: Celery takes no rediss:// that does not say how far the server is verified.
         super().__init__(*args, url=for_results(url) if url else url, **kwargs)
+        # A socket's path has none. Where Celery has no limit, a machine that is away would be waited for for minutes.
+        if self.connparams.get("socket_connect_timeout", CONNECT) is None:
+            self.connparams["socket_connect_timeout"] = CONNECT
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
-        """Nothing: Celery subscribes here, and blocks for 19 s where Redis is down (LINE 12)."""
+        """Celery subscribes here to what is to come, and would wait for a Redis that is down."""
+        self.result_consumer.subscribe_at_once(task_id)
 
     def store_result(
         self, task_id: str, result: Any, state: str, traceback: str | None = None, request: Any = None, **kwargs: Any

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 import time
 from typing import Any
 
@@ -75,8 +76,10 @@ def _on_worker(sender: str, instance: Any, conf: Any, **_: Any) -> None:
     elif process.pool == "prefork":
         _replace_children_at_once(instance.pool_cls)
     # Billiard collects before each fork, a quarter of a second while the whole pool waits; the event loop waits as long
-    # for each full collection; and pages that no collection writes to stay shared with the children.
-    heap.settle()
+    # for each full collection; and pages that no collection writes to stay shared with the children. A worker in a
+    # thread of somebody's tests, which may start one after the other, has no say over what that program keeps.
+    if threading.current_thread() is threading.main_thread():
+        heap.settle()
 
 
 def _share_backend(app: Celery) -> None:

@@ -9,14 +9,9 @@ FAILED = ("failed", "error")
 #: Tests that may fail with ours alone, and why. docs/architecture.md tells the same.
 _TASKS = "t/integration/test_tasks.py::"
 _STARTED = "the claim tells STARTED, where a plain worker tells nothing before RETRY (unless task_track_started is on)"
-_NO_CALL = (
-    "no subscription when a task is called, only when its result is asked for: it would block while Redis is down"
-)
 TOLD = {
     f"{_TASKS}test_tasks::test_retry": _STARTED,
     f"{_TASKS}test_tasks::test_retry_with_unpickleable_exception": _STARTED,
-    f"{_TASKS}test_task_redis_result_backend::test_asyncresult_forget_cancels_subscription": _NO_CALL,
-    f"{_TASKS}test_task_redis_result_backend::test_asyncresult_get_cancels_subscription": _NO_CALL,
 }
 
 Outcomes = dict[str, dict[str, Any]]
