@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
+from celery.contrib.abortable import AbortableTask
 from celery.exceptions import Ignore, Reject, Retry, TaskRevokedError
 
 from jobs.core.errors import Cancelled
@@ -162,7 +163,8 @@ def _claim(task: Any, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         unannounced=foreign
         or bool(request.retries or request.replaced_task_nesting or external.get(request, REDELIVERED_HEADER)),
         meta=external.described(task, request, args, kwargs) if foreign else {},
-        result=report.started_result(execution) if execution.keeps else "",
+        # Somebody may have marked as aborted what had not begun: that word is read from the result.
+        result=report.started_result(execution) if execution.keeps and not isinstance(task, AbortableTask) else "",
         expires=backend.expires_of(task.backend),
     )
     verdict = _wait_for_claim(execution, claim)

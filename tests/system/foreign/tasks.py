@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from celery import shared_task
+from celery.contrib.abortable import AbortableTask
 from celery.exceptions import Ignore, Reject
 
 
@@ -83,6 +84,21 @@ def counted(self, key, seconds=0.0, fails=False):
     if fails:
         raise ValueError(f"run {number} failed")
     return number
+
+
+@shared_task(bind=True, base=AbortableTask)
+def abortable(self, seconds):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if self.is_aborted():
+            return "aborted"
+        time.sleep(0.05)
+    return "whole"
+
+
+@shared_task(bind=True)
+def marks_another(self, task_id):
+    self.update_state(task_id=task_id, state="SENT", meta={"by": "another"})
 
 
 @shared_task
