@@ -15,7 +15,7 @@ from jobs.core.retry import attempts_of_task
 from jobs.core.states import State
 from jobs.wire.connection import UNREACHABLE
 from jobs.wire.publish import AFTER_HEADER, ATTEMPT_HEADER, REDELIVERED_HEADER, RETRIES_HEADER
-from jobs.worker import backend, canvas, external, logs, report
+from jobs.worker import backend, canvas, external, logs, report, requests
 from jobs.worker.execution import Execution, Reported, Superseded, attempt_of, current, enter, process
 from jobs.worker.interrupt import out_of_reach, runner
 from jobs.worker.revoked import heed_retries
@@ -36,6 +36,7 @@ def install(app: Celery) -> None:
             task.run = _guarded(task, task.run)
             task.on_replace = _replacing(task.on_replace)
             heed_retries(task)
+            requests.install(task)
             task._jobsite_guarded = True
 
 

@@ -43,9 +43,11 @@ def tell(
     if execution and state in FINAL:
         execution.ended = True
     name = State(state)
-    if name == State.FAILURE and type(result).__name__ == _LOST:
-        name, stored = State.LOST, ""  # the kind's policy decides what becomes of it (LINE 2)
     sent = execution or _execution_of(task_id, request)
+    if name == State.FAILURE and type(result).__name__ == _LOST and not sent.message:
+        # The kind's policy decides what becomes of it (LINE 2). What Celery code sent has failed, as its clients and
+        # callbacks are told.
+        name, stored = State.LOST, ""
     if signature is not None and name == State.FAILURE:
         fields = _never_ran(signature, result)
         name, message = State.REVOKED, f"never-{report.new_tag()}"

@@ -1,6 +1,8 @@
 """Celery tasks as other people write them: nothing in here knows of Jobsite."""
 
 import datetime as dt
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -94,6 +96,31 @@ def abortable(self, seconds):
             return "aborted"
         time.sleep(0.05)
     return "whole"
+
+
+@shared_task(bind=True, reject_on_worker_lost=True)
+def dies_at_first(self, key, times):
+    """Says how often it has begun, and whether its message says that it comes again."""
+    from jobs.wire.connection import redis_client
+
+    number = redis_client().incr(f"test:runs:{key}")
+    if number <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [number, self.request.delivery_info["redelivered"]]
+
+
+@shared_task
+def dies():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@shared_task(bind=True, acks_on_failure_or_timeout=False, time_limit=1)
+def too_slow_at_first(self, key):
+    from jobs.wire.connection import redis_client
+
+    if redis_client().incr(f"test:runs:{key}") == 1:
+        time.sleep(60)
+    return "in time"
 
 
 @shared_task(bind=True)
