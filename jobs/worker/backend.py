@@ -42,7 +42,7 @@ class Teller:
                 task_id, result, state, traceback=traceback, request=request, **kwargs
             )
         finally:
-            if state != State.STARTED:  # the claim has told it
+            if state in told.STATES or (state != State.STARTED and stored_id(task_id) in running):
                 told.tell(self, task_id, result, state, traceback, request)
 
     def mark_as_done(
@@ -100,16 +100,14 @@ class Backend(Teller, RedisBackend):
         self, task_id: str, result: Any, state: str, traceback: str | None = None, request: Any = None, **kwargs: Any
     ) -> Any:
         """Result and event in one script: neither is there without the other."""
-        if state == State.STARTED:
-            # Of what this process has claimed it is told already. Anything else is somebody's own word: another
-            # worker's, or a task's about another one.
-            return (
-                result
-                if stored_id(task_id) in running
-                else super(Teller, self).store_result(
-                    task_id, result, state, traceback=traceback, request=request, **kwargs
-                )
+        if state not in told.STATES and stored_id(task_id) not in running:
+            # Somebody's own word about a task that this process does not run: another worker's STARTED, what marks a
+            # task as sent or as aborted. For those who read the result, and no report of an attempt.
+            return super(Teller, self).store_result(
+                task_id, result, state, traceback=traceback, request=request, **kwargs
             )
+        if state == State.STARTED:  # the claim has told it
+            return result
         if isinstance(result, NotRegistered) and self._returned(task_id):
             return result
         encoded = self.encode_result(result, state)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
+from celery.contrib.abortable import AbortableTask
 from celery.exceptions import Ignore, Reject, Retry, TaskRevokedError
 
 from jobs.core.errors import Cancelled
@@ -14,7 +15,7 @@ from jobs.core.retry import attempts_of_task
 from jobs.core.states import State
 from jobs.wire.connection import UNREACHABLE
 from jobs.wire.publish import AFTER_HEADER, ATTEMPT_HEADER, REDELIVERED_HEADER, RETRIES_HEADER
-from jobs.worker import backend, canvas, external, logs, report
+from jobs.worker import backend, canvas, external, logs, report, requests
 from jobs.worker.execution import Execution, Reported, Superseded, attempt_of, current, enter, process
 from jobs.worker.interrupt import out_of_reach, runner
 from jobs.worker.revoked import heed_retries
@@ -35,6 +36,7 @@ def install(app: Celery) -> None:
             task.run = _guarded(task, task.run)
             task.on_replace = _replacing(task.on_replace)
             heed_retries(task)
+            requests.install(task)
             task._jobsite_guarded = True
 
 
@@ -162,7 +164,8 @@ def _claim(task: Any, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         unannounced=foreign
         or bool(request.retries or request.replaced_task_nesting or external.get(request, REDELIVERED_HEADER)),
         meta=external.described(task, request, args, kwargs) if foreign else {},
-        result=report.started_result(execution) if execution.keeps else "",
+        # Somebody may have marked as aborted what had not begun: that word is read from the result.
+        result=report.started_result(execution) if execution.keeps and not isinstance(task, AbortableTask) else "",
         expires=backend.expires_of(task.backend),
     )
     verdict = _wait_for_claim(execution, claim)

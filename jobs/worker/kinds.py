@@ -31,6 +31,8 @@ class Pooled(Task):
 
     abstract = True
     pool = ""
+    # Whatever the project has for its own tasks: of a kind its policy decides.
+    reject_on_worker_lost = retry_on_worker_lost = False
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         if not {"queue", "exchange", "routing_key"} & options.keys():

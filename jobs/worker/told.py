@@ -17,6 +17,8 @@ from jobs.wire.connection import UNREACHABLE
 from jobs.worker import canvas, external, report
 from jobs.worker.execution import Execution, attempt_of, running
 
+#: States that end an attempt, each of which is reported whoever tells it.
+STATES = frozenset({*FINAL, State.RETRY})
 _LOST = "WorkerLostError"
 #: Celery's reasons to revoke what it has not begun.
 _NEVER_BEGAN = {
@@ -33,15 +35,19 @@ def tell(
 ) -> None:  # fmt: skip
     """Report what a backend was told. `stored`: for the result key of ours, "" where another backend keeps it."""
     execution = running.get(stored_id(task_id))
-    if state not in {*FINAL, State.RETRY}:
-        return _progress(execution or _execution_of(task_id, request), backend, result, stored)
+    if (external.get(request, "id") or task_id) != task_id:
+        request = None  # a task's word about another one, which Celery hands on with the request of the first
+    if state not in STATES:
+        return _progress(execution, backend, result, stored) if execution else None
     signature = None if execution else _signature_of(task_id, request)
     if execution and state in FINAL:
         execution.ended = True
     name = State(state)
-    if name == State.FAILURE and type(result).__name__ == _LOST:
-        name, stored = State.LOST, ""  # the kind's policy decides what becomes of it (LINE 2)
     sent = execution or _execution_of(task_id, request)
+    if name == State.FAILURE and type(result).__name__ == _LOST and not sent.message:
+        # The kind's policy decides what becomes of it (LINE 2). What Celery code sent has failed, as its clients and
+        # callbacks are told.
+        name, stored = State.LOST, ""
     if signature is not None and name == State.FAILURE:
         fields = _never_ran(signature, result)
         name, message = State.REVOKED, f"never-{report.new_tag()}"

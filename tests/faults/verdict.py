@@ -15,6 +15,8 @@ FINAL = ("SUCCESS", "FAILURE", "REVOKED")
 #: How a job may fail that should have succeeded: its worker was killed, and repeating it was not safe (or was tried
 #: three times).
 LOST_WITH_ITS_WORKER = ("OutcomeUnknown", "WorkerLost")
+#: How a task that Celery code sent fails where its child alone was killed.
+LOST_WITH_ITS_CHILD = "WorkerLostError"
 
 
 @dataclass
@@ -77,7 +79,9 @@ def _judge_row(verdict: Verdict, job: Job, ledger: Ledger, result: dict[str, Any
     if job.state == "SUCCESS":
         if not ledger.ended.get((job.id, job.attempt)):
             verdict.untrue.append(f"{job.id} ({job.kind}) succeeded at attempt {job.attempt}, whose body never ended")
-    elif job.error_type not in LOST_WITH_ITS_WORKER or "LOST" not in attempts.values():
+    elif job.error_type != LOST_WITH_ITS_CHILD and (
+        job.error_type not in LOST_WITH_ITS_WORKER or "LOST" not in attempts.values()
+    ):
         verdict.untrue.append(f"{job.id} ({job.kind}) is {job.state}: {job.error_type} {job.error}")
     if not (job.kind_class and job.kind_class.idempotent):
         for number, state in attempts.items():

@@ -4,6 +4,7 @@ import json
 import uuid
 
 import pytest
+from billiard.exceptions import WorkerLostError
 from celery import chain, chord
 from celery.exceptions import ChordError, Reject, TaskRevokedError
 from celery.result import AsyncResult
@@ -17,6 +18,8 @@ from tests.system.foreign.tasks import (
     add,
     appointment,
     counted,
+    dies,
+    dies_at_first,
     forgetful,
     gives_up,
     nap,
@@ -25,6 +28,7 @@ from tests.system.foreign.tasks import (
     rejects,
     starts_others,
     stubborn,
+    too_slow_at_first,
 )  # fmt: skip
 from tests.system.stack import wait_for
 
@@ -268,3 +272,30 @@ class TestResults:
         meta = DatabaseBackend(app).get_task_meta(result.id)
         children = [AsyncResult(each[0][0]) for each in meta["children"]]
         assert [child.get(timeout=20) for child in children] == [3]
+
+
+class TestATaskWhoseProcessDies:
+    def test_runs_again_where_it_wishes_so(self, stack, name):
+        result = dies_at_first.apply_async([name, 2], queue="cpu")
+        assert result.get(timeout=60) == [3, True]
+        job = ended(result.id, 3)
+        assert attempts(job) == [(1, "RETRY"), (2, "RETRY"), (3, "SUCCESS")]
+
+    def test_runs_again_where_a_person_sent_it(self, stack, api, name):
+        body = {"task": "tests.system.foreign.tasks.dies_at_first", "args": [name, 1]}
+        job = ended(api.post("/jobs", json=body).json()["id"], 2)
+        assert (job.state, job.outcome) == ("SUCCESS", "[2, true]")
+
+    def test_has_failed_otherwise_by_the_error_that_celery_has_for_it(self, stack, name):
+        result = dies.apply_async(queue="cpu")
+        with pytest.raises(WorkerLostError):
+            result.get(timeout=60)
+        job = ended(result.id)
+        assert (job.state, job.error_type, attempts(job)) == ("FAILURE", "WorkerLostError", [(1, "FAILURE")])
+        assert result.state == "FAILURE" and "WorkerLostError" in repr(result.result)
+
+    def test_or_is_ended_in_time_runs_again_where_it_wishes_so(self, stack, name):
+        result = too_slow_at_first.apply_async([name], queue="cpu")
+        job = ended(result.id, 2)
+        assert (job.state, attempts(job)) == ("SUCCESS", [(1, "FAILURE"), (2, "SUCCESS")])
+        wait_for(lambda: AsyncResult(result.id).state == "SUCCESS", 10)

@@ -82,6 +82,23 @@ class TestProgress:
         self.say(1)
 
 
+class TestSomebodysOwnWordAboutATaskThatThisProcessDoesNotRun:
+    def test_is_read_by_clients_and_takes_the_task_from_no_worker(self):
+        app.backend.store_result("order-1", {"by": "the shop"}, "SENT")
+
+        result = app.AsyncResult("order-1")
+        assert (result.state, result.info) == ("SENT", {"by": "the shop"})
+        assert not redis_client().exists(keys.run("order-1"))
+        assert told() == []
+
+    def test_is_not_taken_for_the_word_of_the_task_that_says_so(self):
+        request = Bunch(id="order-1", task="shop.other", jobsite_attempt=None, properties={"delivery_tag": "a" * 32})
+        app.backend.store_result("order-2", "done elsewhere", State.SUCCESS, request=request)
+
+        ((kind, attempt, fields),) = told()
+        assert (kind, attempt, fields.get("m"), fields["task"]) == (State.SUCCESS, 1, None, None)
+
+
 def test_a_url_as_clouds_hand_it_out_is_taken_and_verified():
     import ssl
 

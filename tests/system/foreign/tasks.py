@@ -1,10 +1,13 @@
 """Celery tasks as other people write them: nothing in here knows of Jobsite."""
 
 import datetime as dt
+import os
+import signal
 import time
 from pathlib import Path
 
 from celery import shared_task
+from celery.contrib.abortable import AbortableTask
 from celery.exceptions import Ignore, Reject
 
 
@@ -83,6 +86,46 @@ def counted(self, key, seconds=0.0, fails=False):
     if fails:
         raise ValueError(f"run {number} failed")
     return number
+
+
+@shared_task(bind=True, base=AbortableTask)
+def abortable(self, seconds):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if self.is_aborted():
+            return "aborted"
+        time.sleep(0.05)
+    return "whole"
+
+
+@shared_task(bind=True, reject_on_worker_lost=True)
+def dies_at_first(self, key, times):
+    """Says how often it has begun, and whether its message says that it comes again."""
+    from jobs.wire.connection import redis_client
+
+    number = redis_client().incr(f"test:runs:{key}")
+    if number <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [number, self.request.delivery_info["redelivered"]]
+
+
+@shared_task
+def dies():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@shared_task(bind=True, acks_on_failure_or_timeout=False, time_limit=1)
+def too_slow_at_first(self, key):
+    from jobs.wire.connection import redis_client
+
+    if redis_client().incr(f"test:runs:{key}") == 1:
+        time.sleep(60)
+    return "in time"
+
+
+@shared_task(bind=True)
+def marks_another(self, task_id):
+    self.update_state(task_id=task_id, state="SENT", meta={"by": "another"})
 
 
 @shared_task
