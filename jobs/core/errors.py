@@ -14,6 +14,10 @@ class Refused(Exception):
         super().__init__("; ".join(f"{field}: {' '.join(texts)}" for field, texts in self.errors.items()))
 
 
+class RefusedTerms(Refused):
+    """What was refused is none of the parameters: the kind itself, its queue, its priority, its time."""
+
+
 def unknown(names: Sequence[str], text: str) -> dict[str, list[str]]:
     """{name: [text]} for names that are not known; of very many the first, the last of which says how many follow."""
     errors = {name[:100]: [text] for name in names[:_MOST_UNKNOWN]}

@@ -21,8 +21,9 @@ from jobs.models.job import Via
 from jobs.schedules import rules
 from jobs.schedules.plan import is_needless, runs
 from jobs.submit.foreign import drafted_call
-from jobs.submit.submit import Draft, drafted, kind_for
-from jobs.submit.validate import out_of_a_row
+from jobs.submit.submission import Draft, Submission
+from jobs.submit.terms import Terms
+from jobs.submit.validate import bind, out_of_a_row
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +68,11 @@ def _draft_of_kind(
     send_options = {"headers": sending["headers"]}
     if expires is not None:
         send_options["expires"] = expiry(expires, timezone.now())
-    return drafted(
-        kind_for(kind, options["user"]), out_of_a_row(kind, kwargs), **options, queue=sending["queue"],
-        priority=None if priority is None else priorities.step_of(priority), send_options=send_options,
+    terms = Terms.of(
+        kind, **options, queue=sending["queue"], priority=None if priority is None else priorities.step_of(priority),
+        send_options=send_options,
     )  # fmt: skip
+    return Submission.of(terms, bind(kind, out_of_a_row(kind, kwargs), None, terms.user)).draft()
 
 
 def _read(task: Any, field: str, wanted: type) -> Any:

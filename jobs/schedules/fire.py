@@ -20,7 +20,7 @@ from jobs.schedules.call import attempted, draft_of, refusal
 from jobs.schedules.plan import first_run, turn
 from jobs.schedules.reckon import set_run, update_rows, with_task
 from jobs.submit import quota
-from jobs.submit.submit import Draft, accept, insert_drafts, publish_now
+from jobs.submit.submission import Draft, accept, insert_drafts, publish_now
 
 #: Runs of one step, so that a long backlog leaves room for other writers.
 BATCH = 100
@@ -65,7 +65,7 @@ def run_now(schedule: Schedule, user: Any = None, via: str = Via.FORM) -> Job:
     quota.check(owner, 1)
     made = draft_of(schedule, None, owner)
     try:
-        accept(made.job, [], made.kept, owner)
+        accept(made)
     except IntegrityError as error:
         raise Conflict("A job that does the same waits or runs already.") from error
     AuditEntry.record(user, "run now", job=made.job, target=schedule.task.name, via=via)

@@ -22,7 +22,7 @@ from jobs.schedules import rules
 from jobs.schedules.plan import runs
 from jobs.schedules.rows import shared
 from jobs.schedules.target import Target
-from jobs.submit.submit import queue_for
+from jobs.submit.terms import queue_for
 
 CRON, EVERY, ONCE, KEEP = "cron", "every", "once", "keep"
 #: The priority that the task itself has, since the schedule names none.

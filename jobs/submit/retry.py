@@ -16,7 +16,8 @@ from jobs.models import AuditEntry, Job
 from jobs.models.writing import write
 from jobs.submit.foreign import rerun_task
 from jobs.submit.live import live_state, wait_for_record
-from jobs.submit.submit import first_check, publish_now, submit
+from jobs.submit.submission import first_check, publish_now
+from jobs.submit.submit import submit
 from jobs.submit.validate import out_of_a_row
 
 
@@ -120,13 +121,9 @@ def rerun(
         return rerun_task(job, user, params, via=via, **options)
     if kind is None:
         raise Refused({"kind": [f"{job.kind} is not a kind of job that can be submitted here."]})
-    if hasattr(params, "getlist"):
-        merged: Mapping[str, Any] = params or {}
-    else:
-        fields = kind.Form().fields
-        kept = out_of_a_row(kind, {name: value for name, value in job.params.items() if name in fields})
-        for name, field in fields.items():
-            if isinstance(field, UploadField) and files and files.getlist(name):
-                kept.pop(name, None)
-        merged = {**kept, **(params or {})}
-    return submit(kind, merged, files=files, user=user, via=via, rerun_of=job, **options)
+    fields = kind.Form().fields
+    kept = out_of_a_row(kind, {name: value for name, value in job.params.items() if name in fields})
+    for name, field in fields.items():
+        if isinstance(field, UploadField) and files and files.getlist(name):
+            kept.pop(name, None)
+    return submit(kind, {**kept, **(params or {})}, files=files, user=user, via=via, rerun_of=job, **options)

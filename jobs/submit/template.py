@@ -10,17 +10,28 @@ from jobs.core.fields import SecretField, UploadField
 from jobs.core.kind import Kind
 from jobs.core.redaction import encrypt
 from jobs.models.artifact import new_artifact_id
-from jobs.submit.submit import Draft, row_for
+from jobs.submit.submission import Draft, row_of
+from jobs.submit.terms import Terms
 from jobs.submit.validate import bind, check_names, cleaned
 
 
 def drafted_template(
-    kind: type[Kind], params: Mapping[str, Any], is_open: Callable[[Any], bool], *, user: Any, **options: Any
+    named: str | type[Kind],
+    params: Mapping[str, Any],
+    is_open: Callable[[Any], bool],
+    *,
+    user: Any,
+    **terms: Any,
 ) -> Draft:
     """A blocked job of a kind. is_open: whether a parameter's value is still to be made of others' results.
 
+    terms: those of `Terms.of`.
+
     Where all is known, all is checked; else each field alone. Raises Refused with every bad field.
     """
+    agreed = Terms.of(named, user, blocked=True, **terms)
+    kind = agreed.kind
+    assert kind is not None
     unknown = {name for name, value in params.items() if is_open(value)}
     check_names(kind, params)
     form = bind(kind, {name: value for name, value in params.items() if name not in unknown}, None, user)
@@ -49,7 +60,7 @@ def drafted_template(
     for name, each in form.fields.items():
         if isinstance(each, UploadField) and name in template:
             template[name] = _renamed(template[name], ids)
-    return Draft(row_for(kind, template, user=user, blocked=True, **options), list(ids), ids)
+    return Draft(row_of(agreed, template), list(ids), ids)
 
 
 def _files_in(

@@ -7,7 +7,6 @@ from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
-from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 
 from jobs.core.access import may_see
@@ -21,12 +20,7 @@ from jobs.models import Artifact
 
 
 def bind(kind: type[Kind], params: Mapping[str, Any], files: Any = None, user: Any = None) -> forms.Form:
-    """The kind's Form, bound to parameters as JSON or to a page's POST data.
-
-    Raises Refused for names that the form does not have.
-    """
-    if isinstance(params, QueryDict):
-        return kind.Form(params, files or MultiValueDict())
+    """The kind's Form, bound to parameters as JSON. Raises Refused for names that the form does not have."""
     plain_form = kind.Form.__init__ is forms.BaseForm.__init__
     blank = _blank(kind.Form) if plain_form else kind.Form()
     _check_names(kind, blank, params)

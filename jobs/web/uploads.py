@@ -78,7 +78,6 @@ def store_fitting(field: UploadField, files: Iterable[Any], user: Any) -> tuple[
         except ValidationError as error:
             errors += error.messages
             continue
-        file.seek(0)
         artifact = store(file, user)
         artifact.save(force_insert=True)
         artifacts.append(artifact)
@@ -96,14 +95,6 @@ def answer(request: HttpRequest, form: forms.BaseForm) -> HttpResponse:
     context = {"kept": kept, "name": kept_name(form.add_prefix(name)), "errors": errors}
     status = HTTPStatus.OK if kept else HTTPStatus.UNPROCESSABLE_ENTITY
     return render(request, "jobs/parts/kept_list.html", context, status=status)
-
-
-def rewind(files: "MultiValueDict[str, Any]") -> None:
-    """The form's own checks may have read the uploads."""
-    for _, uploads in files.lists():
-        for upload in uploads:
-            if hasattr(upload, "seek"):
-                upload.seek(0)
 
 
 def keep_secrets(form: forms.Form, old: Mapping[str, Any]) -> None:

@@ -17,14 +17,14 @@ from django_celery_results.models import TaskResult
 
 from jobs.core.errors import Refused
 from jobs.core.redaction import StoredSecret
-from jobs.core.registry import get_kind
 from jobs.core.states import UNFINISHED, State
 from jobs.models import Artifact, Edge, Job, Step, Workflow
 from jobs.models.workflow import Needs, OnFailure
 from jobs.models.writing import write
-from jobs.submit.foreign import drafted_task
-from jobs.submit.submit import Draft, drafted, first_check, insert_drafts, keep_files
-from jobs.submit.validate import out_of_a_row
+from jobs.submit.foreign import checked_call
+from jobs.submit.submission import Draft, Submission, first_check, insert_drafts, keep_files
+from jobs.submit.terms import Terms
+from jobs.submit.validate import bind, out_of_a_row
 from jobs.workflows import values
 from jobs.workflows.spec import MAX_STEPS, MAX_TIES, TOO_MANY_TIES
 from jobs.workflows.values import NO_ITEM, Given
@@ -163,23 +163,13 @@ def _with(given: Given, item: Any) -> Given:
 
 def _drafted(step: Step, params: dict[str, Any], given: Given) -> Draft:
     job = step.job
-    options: dict[str, Any] = {
-        "user": job.owner, "via": job.via, "title": job.title if step.is_named else "", "priority": job.priority,
-        "queue": None, "workflow": job.workflow,
-    }  # fmt: skip
-    if job.is_kind:
-        kind = get_kind(job.kind)
-        if kind is None:
-            raise Refused({"kind": [f"There is no kind {job.kind!r} any more."]})
+    terms = Terms.again(job, title=job.title if step.is_named else "", workflow=job.workflow)
+    if (kind := terms.kind) is not None:
         stored = out_of_a_row(kind, step.template)  # not what a step before has given, whatever it looks like
         secrets = {name: value for name, value in stored.items() if isinstance(value, StoredSecret)}
-        draft = drafted(kind, {**params, **secrets}, **options)
-    else:
-        before = [] if step.immutable or step.each else [given.result]
-        draft = drafted_task(job.kind, [*before, *params["args"]], params["kwargs"], **options)
-    # Chosen when the workflow was accepted, by somebody who might: not asked again.
-    draft.job.queue = job.queue
-    return draft
+        return Submission.of(terms, bind(kind, {**params, **secrets}, None, terms.user)).draft()
+    before = [] if step.immutable or step.each else [given.result]
+    return checked_call(terms, [*before, *params["args"]], params["kwargs"]).draft()
 
 
 def _unblock(job: Job, waiting: QuerySet[Job], draft: Draft, now: datetime) -> bool:

@@ -10,16 +10,18 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from jobs.core.errors import Conflict, Refused
+from jobs.core.errors import Conflict, Refused, RefusedTerms
 from jobs.core.moment import moment
 from jobs.models import AuditEntry, Edge, Job, Step, Workflow
 from jobs.models.job import Via
 from jobs.models.workflow import Needs, OnFailure
 from jobs.models.writing import write
 from jobs.submit import quota
-from jobs.submit.foreign import blocked_task, drafted_task
-from jobs.submit.submit import Draft, digest, drafted, insert_drafts, kind_for, publish_now
+from jobs.submit.foreign import blocked_task, checked_call
+from jobs.submit.submission import Draft, Submission, digest, insert_drafts, publish_now
 from jobs.submit.template import drafted_template
+from jobs.submit.terms import Terms
+from jobs.submit.validate import bind
 from jobs.workflows import values
 from jobs.workflows.spec import Planned, read
 from jobs.workflows.uploads import with_stored
@@ -93,33 +95,32 @@ def _built(planned: list[Planned], user: Any, via: str, due_at: datetime | None)
     return built
 
 
-def _options(step: Planned) -> dict[str, Any]:
+def _said(step: Planned) -> dict[str, Any]:
     return {name: step.spec.get(name) for name in ("priority", "queue")} | {"title": str(step.spec.get("title") or "")}
 
 
 def _first(step: Planned, user: Any, via: str, due_at: datetime | None) -> _Built:
-    options = {**_options(step), "via": via, "due_at": due_at}
+    said = {**_said(step), "via": via, "due_at": due_at}
     if step.is_kind:
-        kind = kind_for(step.spec["kind"], user)
+        terms = Terms.of(step.spec["kind"], user, **said)
+        assert terms.kind is not None
         with _named("params"):
-            draft = drafted(kind, _params(step), user=user, **options)
+            draft = Submission.of(terms, bind(terms.kind, _params(step), None, user)).draft()
     else:
-        args, kwargs = _call(step)
-        draft = drafted_task(step.spec["task"], args, kwargs, user=user, **options)
+        draft = checked_call(Terms.of_task(step.spec["task"], user, **said), *_call(step)).draft()
     return _Built(draft, _step(step, draft.job.params))
 
 
 def _blocked(step: Planned, user: Any, via: str) -> _Built:
     """A job that waits for others: as much of it is checked as is known."""
-    options = {**_options(step), "via": via}
+    said = {**_said(step), "via": via}
     if step.is_kind:
-        kind = kind_for(step.spec["kind"], user)
         with _named("params"):
-            draft = drafted_template(kind, _params(step), _is_open, user=user, **options)
+            draft = drafted_template(step.spec["kind"], _params(step), _is_open, user=user, **said)
     else:
         args, kwargs = _call(step)
         before = 0 if step.spec.get("immutable") or step.each else 1
-        draft = blocked_task(step.spec["task"], args, kwargs, _is_open, before=before, user=user, **options)
+        draft = blocked_task(step.spec["task"], args, kwargs, _is_open, before=before, user=user, **said)
     return _Built(draft, _step(step, draft.job.params))
 
 
@@ -132,6 +133,8 @@ def _named(part: str) -> Iterator[None]:
     """Bad fields below `part`."""
     try:
         yield
+    except RefusedTerms:
+        raise
     except Refused as refused:
         raise Refused({f"{part}.{name}".rstrip("."): texts for name, texts in refused.errors.items()}) from refused
 

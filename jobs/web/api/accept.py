@@ -9,14 +9,14 @@ from django.http import HttpRequest, JsonResponse
 from jobs import submit as door
 from jobs.browse.represent import address
 from jobs.core import priorities
-from jobs.core.access import may_submit
-from jobs.core.errors import Refused
+from jobs.core.errors import Refused, RefusedTerms
 from jobs.core.fields import UploadField
 from jobs.core.kind import Kind
-from jobs.core.registry import get_kind, kinds_for
+from jobs.core.registry import get_kind
 from jobs.foreign.task import task_named
 from jobs.models import Job
-from jobs.submit.submit import MAX_BULK, Draft, draft, queue_for
+from jobs.submit.submission import Draft
+from jobs.submit.submit import MAX_BULK, draft
 from jobs.web.api import tasks
 from jobs.web.api.body import Body
 from jobs.web.api.endpoint import Answer, endpoint, ok
@@ -88,20 +88,20 @@ def submit_job(request: HttpRequest, body: Body) -> JsonResponse:
     key = key_of(request)
     if body.get("task") is not None:
         return accepted(tasks.submit_named(request, body, key), known=key is not None)
-    kind = _kind_of(body, request)
-    _known_files(kind, body)
-    options = _options(body, kind, request) | {"idempotency_key": key}
+    kind = _kind_of(body)
+    _known_files(get_kind(kind), body)
     with _named("params"):
-        job = door.submit(kind, body.get("params", {}), files=body.files, user=request.user, via="api", **options)
+        job = door.submit(
+            kind, body.get("params", {}), files=body.files, user=request.user, via="api", idempotency_key=key,
+            **_terms(body),
+        )  # fmt: skip
     return accepted(job, known=key is not None)
 
 
 def draft_job(request: HttpRequest, body: Body) -> Draft:
     """What `submit_job` would store of a kind's job that comes without files and key."""
-    kind = _kind_of(body, request)
-    options = _options(body, kind, request)
     with _named("params"):
-        return draft(kind, body.get("params", {}), user=request.user, via="api", **options)
+        return draft(_kind_of(body), body.get("params", {}), user=request.user, via="api", **_terms(body))
 
 
 @endpoint(
@@ -114,8 +114,7 @@ def submit_bulk(request: HttpRequest, body: Body) -> JsonResponse:
 
     Bad parameters are named `items[3].NAME`, counted from 0; at most 200 of them are told at a time.
     """
-    kind = _kind(body.get("kind"), request.user)
-    made = door.submit_many(kind, body.get("items"), user=request.user, via="api", **_options(body, kind, request))
+    made = door.submit_many(body.get("kind"), body.get("items"), user=request.user, via="api", **_terms(body))
     return ok({"ids": [job.id for job in made], "count": len(made)}, 202)
 
 
@@ -139,9 +138,10 @@ def rerun_job(request: HttpRequest, body: Body, id: str) -> JsonResponse:
     _known_files(kind, body)
     if part := body.get("only"):
         return accepted(_rerun_part(request, old, part, body), known=True)
-    options = _options(body, kind, request) | {"idempotency_key": key}
     with _named("params"):
-        job = door.rerun(old, request.user, body.get("params", {}), body.files, via="api", **options)
+        job = door.rerun(
+            old, request.user, body.get("params", {}), body.files, via="api", idempotency_key=key, **_terms(body)
+        )
     return accepted(job, known=key is not None)
 
 
@@ -151,9 +151,8 @@ def _rerun_part(request: HttpRequest, old: Job, part: str, body: Body) -> Job:
         raise invalid({"only": [f"{str(part)[:80]!r} is no part of such a job. There are: {known or 'none'}."]})
     if body.files:
         raise invalid({"only": ["Files cannot come along: those of the job are taken."]})
-    options = _options(body, old.kind_class, request)
     with _named("params"):
-        return door.rerun_part(old, part, request.user, body.get("params", {}), via="api", **options)
+        return door.rerun_part(old, part, request.user, body.get("params", {}), via="api", **_terms(body))
 
 
 def accepted(job: Job, *, known: bool) -> JsonResponse:
@@ -163,31 +162,18 @@ def accepted(job: Job, *, known: bool) -> JsonResponse:
     return response
 
 
-def _kind_of(body: Body, request: HttpRequest) -> type[Kind]:
+def _kind_of(body: Body) -> str:
     if body.get("kind") is None:
         raise invalid({"kind": ["This field is required, or `task` instead."]})
     if wrong := [name for name in ("args", "kwargs") if name in body.values]:
         raise invalid({name: ["Goes with `task`; the parameters of a kind go into `params`."] for name in wrong})
-    return _kind(body.get("kind"), request.user)
+    return str(body.get("kind"))
 
 
-def _kind(slug: str, user: Any) -> type[Kind]:
-    kind = get_kind(slug)
-    if kind is None or not may_submit(user, kind):
-        known = ", ".join(one.slug for one in kinds_for(user))
-        raise invalid({"kind": [f"No kind {slug[:80]!r}. There are: {known}."]})
-    return kind
-
-
-def _options(body: Body, kind: type[Kind] | None, request: HttpRequest) -> dict[str, Any]:
+def _terms(body: Body) -> dict[str, Any]:
     """What was said beside the parameters; what was not said keeps the default of whoever is asked."""
-    options = {
-        "priority": body.get("priority"),
-        "due_at": body.get("due_at"),
-        "title": body.get("label"),
-        "queue": queue_for(kind, body.get("queue"), request.user) if kind else body.get("queue"),
-    }
-    return {name: value for name, value in options.items() if value is not None}
+    said = {name: body.get(name) for name in ("priority", "due_at", "queue")} | {"title": body.get("label")}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def key_of(request: HttpRequest) -> str | None:
@@ -214,6 +200,8 @@ def _named(prefix: str) -> Iterator[None]:
     """The form's errors under the names that the sender used: "params.width", "params" for the form as a whole."""
     try:
         yield
+    except RefusedTerms:
+        raise
     except Refused as refused:
         raise invalid(
             {prefix if name == "__all__" else f"{prefix}.{name}": texts for name, texts in refused.errors.items()}

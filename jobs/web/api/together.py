@@ -7,7 +7,7 @@ from django.db import DatabaseError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from jobs.models.writing import write
-from jobs.submit.submit import Draft, insert_drafts, publish_now
+from jobs.submit.submission import Draft, insert_drafts, publish_now
 from jobs.web.api.accept import accepted, draft_job, submit_job
 from jobs.web.api.body import Body
 from jobs.web.api.endpoint import CALLS, checked, finish

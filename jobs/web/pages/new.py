@@ -18,7 +18,8 @@ from jobs.core.kind import Kind
 from jobs.core.registry import get_kind, kinds_for
 from jobs.foreign.task import all_tasks
 from jobs.models import Job
-from jobs.submit import rerun, submit
+from jobs.submit.submission import Submission
+from jobs.submit.terms import Terms
 from jobs.web import uploads
 from jobs.web.forms import dressed, initial_from, plain_spoken, sections, trials, upload_fields, with_kept
 from jobs.web.pages.new_options import Options
@@ -103,14 +104,11 @@ def _bound(request: HttpRequest, kind: type[Kind], source: Job | None) -> tuple[
 
 
 def _submit(request: HttpRequest, kind: type[Kind], form: forms.Form, options: Options, source: Job | None) -> Job:
-    uploads.rewind(form.files)
     # A trial is not yet what the form is for: the browser's way back leads to the same page, and from it to the whole.
     pressed = "".join(f" {field.html_name}" for field in trials(form) if field.html_name in request.POST)
     key = request.POST.get("key", "")[:64]
-    chosen = options.chosen() | {"idempotency_key": f"{key}{pressed}" if key else None}
-    if source:
-        return rerun(source, request.user, form.data, form.files, via="form", **chosen)
-    return submit(kind, form.data, files=form.files, user=request.user, via="form", **chosen)
+    terms = Terms.of(kind, request.user, via="form", rerun_of=source, **options.chosen())
+    return Submission.of(terms, form).accept(f"{key}{pressed}" if key else None)
 
 
 def _accepted(request: HttpRequest, job: Job) -> HttpResponse:

@@ -12,11 +12,11 @@ from django.urls import path, reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from jobs.core.errors import Conflict, OverQuota, Refused
-from jobs.core.redaction import opened
 from jobs.foreign.form import TaskForm
 from jobs.foreign.task import ForeignTask, task_named
 from jobs.models import Job
-from jobs.submit.foreign import submit_task
+from jobs.submit.submission import Submission
+from jobs.submit.terms import Terms
 from jobs.web import uploads
 from jobs.web.forms import dressed, plain_spoken, sections
 from jobs.web.pages.new_options import Options
@@ -92,9 +92,8 @@ def _keep_secrets(form: forms.Form, task: ForeignTask, source: Job | None) -> No
 
 
 def _submit(request: HttpRequest, task: ForeignTask, form: TaskForm, options: Options, source: Job | None) -> Job:
-    args, kwargs = opened(form.arguments())
-    chosen = options.chosen() | {"idempotency_key": request.POST.get("key", "")[:64] or None}
-    return submit_task(task.name, args, kwargs, user=request.user, via="form", rerun_of=source, **chosen)
+    terms = Terms.of_task(task, request.user, via="form", rerun_of=source, **options.chosen())
+    return Submission.of_call(terms, form).accept(request.POST.get("key", "")[:64] or None)
 
 
 def _page(request: HttpRequest, task: ForeignTask, form: TaskForm, options: Options, source: Job | None,
