@@ -78,7 +78,7 @@ class TestQueues:
         return User.objects.create_user("ann")
 
     def test_a_kind_that_was_moved_is_submitted_by_anybody(self, ann, settings, client, monkeypatch):
-        monkeypatch.setattr(sys.modules["jobs.submit.submit"], "pool_of", lambda kind: "cpu")
+        monkeypatch.setattr(sys.modules["jobs.submit.terms"], "pool_of", lambda kind: "cpu")
         client.force_login(ann)
         assert submit("add", {"x": 1, "y": 2}, user=ann).queue == "cpu"
         body = {"kind": "add", "params": {"x": 1, "y": 2}}
