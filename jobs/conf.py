@@ -6,6 +6,7 @@ docs/embedding.md is for people; jobsite/settings.py defines all of them from th
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,17 @@ STATIC = Path(__file__).resolve().parent.parent / "static"
 def _redis_url() -> str:
     """The broker's. One that is no Redis, or is found through sentinels, is refused in `fill_in`: a guess would put the
     records of jobs where nobody looks."""
-    return str(getattr(settings, "CELERY_BROKER_URL", "") or "redis://127.0.0.1:6379/0")
+    url = str(getattr(settings, "CELERY_BROKER_URL", "") or "redis://127.0.0.1:6379/0")
+    return _usable(redis_url.with_ssl, url, getattr(settings, "CELERY_BROKER_USE_SSL", None))
+
+
+def _usable(read: Callable[..., str], *given: Any) -> str:
+    try:
+        return read(*given)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"The Redis of Jobsite (REDIS_URL, else CELERY_BROKER_URL) cannot be used: {error}"
+        ) from None
 
 
 def _celery_app() -> str:
@@ -86,12 +97,7 @@ def fill_in() -> None:
     for name, default in DEFAULTS.items():
         if not hasattr(settings, name):
             setattr(settings, name, default() if callable(default) else default)
-    try:
-        settings.REDIS_URL = redis_url.for_redis_py(settings.REDIS_URL)
-    except ValueError as error:
-        raise ImproperlyConfigured(
-            f"The Redis of Jobsite (REDIS_URL, else CELERY_BROKER_URL) cannot be used: {error}"
-        ) from None
+    settings.REDIS_URL = _usable(redis_url.for_redis_py, settings.REDIS_URL)
     private.make_folder(Path(settings.VAR_DIR))
     _have_room_for_temporary_files(Path(settings.VAR_DIR) / "tmp")
     if "jobs" not in settings.STORAGES:

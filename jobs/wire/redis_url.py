@@ -5,6 +5,8 @@ results, and with `rediss://` Celery's results want ssl_cert_reqs in the URL, wh
 without it. Here each of them is read once; what cannot be used is a ValueError whose text shows no password.
 """
 
+import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -85,6 +87,33 @@ def parse(url: str) -> RedisURL:
         host=unquote(parts.hostname), port=6379 if parts.port is None else parts.port, database=_database(database),
         tls=parts.scheme == "rediss", **login, **tls,
     )  # fmt: skip
+
+
+def with_ssl(url: str, options: Any) -> str:
+    """The same server as Celery reaches it with `broker_use_ssl`: over TLS, with the options that stand there.
+
+    Raises ValueError for what is no dict, or holds something that a URL cannot say.
+    """
+    if not options:
+        return url
+    if options is True and urlsplit(url).scheme == "rediss":
+        return url
+    if not isinstance(options, Mapping):
+        raise ValueError(
+            f"CELERY_BROKER_USE_SSL is no dict, such as {{'ssl_ca_certs': '/etc/redis/ca.pem'}}: {options!r}"
+        )
+    parts = urlsplit(url)
+    if parts.scheme not in ("redis", "rediss"):
+        raise ValueError("CELERY_BROKER_USE_SSL goes with redis:// or rediss:// alone")
+    said = {name: _in_words(value) for name, value in options.items() if value is not None}
+    query = urlencode({**dict(parse_qsl(parts.query, keep_blank_values=True)), **said})
+    return parts._replace(scheme="rediss", query=query).geturl()
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, ssl.VerifyMode):
+        return value.name
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def for_redis_py(url: str) -> str:

@@ -1,5 +1,8 @@
 """Every form of a Redis' URL is understood alike by each connection, or refused with one line."""
 
+import re
+import ssl
+
 import pytest
 from celery import Celery
 from celery.backends.redis import RedisBackend
@@ -103,3 +106,39 @@ def test_what_cannot_be_used_is_refused(url, why):
     assert why in str(refusal.value)
     assert "secret" not in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.fixture
+def authority(tmp_path):
+    path = tmp_path / "ca.pem"
+    path.write_text("a certificate")
+    return str(path)
+
+
+@pytest.mark.parametrize(("url", "options", "expected"), [
+    ("redis://h/1", {}, {"tls": False}),
+    ("redis://h/1", {"ssl_cert_reqs": ssl.CERT_REQUIRED}, {"cert_reqs": "required", "check_hostname": True}),
+    ("redis://h/1", {"ssl_cert_reqs": None}, {"cert_reqs": "required"}),
+    ("redis://:pw@h:6380/1", {"ssl_cert_reqs": "none"}, {"cert_reqs": "none", "password": "pw", "port": 6380}),
+    ("rediss://h/1?ssl_cert_reqs=none", {"ssl_cert_reqs": ssl.CERT_OPTIONAL}, {"cert_reqs": "optional"}),
+    ("rediss://h/1", True, {"cert_reqs": "required"}),
+    ("redis://h/1", {"ssl_ca_certs": "CA", "ssl_check_hostname": False}, {"check_hostname": False}),
+])  # fmt: skip
+def test_celerys_own_setting_for_tls_is_read(url, options, expected, authority):
+    if isinstance(options, dict) and "ssl_ca_certs" in options:
+        options = {**options, "ssl_ca_certs": authority}
+        expected = {**expected, "files": {"ssl_ca_certs": authority}}
+    found = redis_url.parse(redis_url.with_ssl(url, options))
+    expected = {"tls": True, "database": 1, **expected}
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(("url", "options", "why"), [
+    ("redis://h/1", True, "is no dict"),
+    ("unix:///run/redis.sock", {"ssl_cert_reqs": "none"}, "goes with redis:// or rediss:// alone"),
+    ("redis://h/1", {"keyfile": "/k"}, "keyfile after the ? is not supported"),
+    ("redis://h/1", {"ssl_cert_reqs": "perhaps"}, "ssl_cert_reqs must be one of"),
+])  # fmt: skip
+def test_what_of_it_cannot_be_followed_is_refused(url, options, why):
+    with pytest.raises(ValueError, match=re.escape(why)):
+        redis_url.parse(redis_url.with_ssl(url, options))
