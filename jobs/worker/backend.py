@@ -15,7 +15,7 @@ from jobs.wire import events, keys, scripts
 from jobs.wire.connection import CONNECT, UNREACHABLE, redis_client
 from jobs.wire.redis_url import for_results
 from jobs.worker import told
-from jobs.worker.execution import running
+from jobs.worker.execution import process, running
 from jobs.worker.listening import Listener
 from jobs.worker.outbox import Report, outbox
 
@@ -110,6 +110,10 @@ class Backend(Teller, RedisBackend):
             return result
         if isinstance(result, NotRegistered) and self._returned(task_id):
             return result
+        if not process.node:
+            # Nothing is claimed here: a worker in a thread of somebody's tests, or a program that stores what it likes.
+            # Kept as by Celery, whatever the line makes of the report.
+            return super().store_result(task_id, result, state, traceback=traceback, request=request, **kwargs)
         encoded = self.encode_result(result, state)
         stored = self._meta(task_id, encoded, state, traceback, request)
         told.tell(self, task_id, result, state, traceback, request, stored=stored, expires=self._expires_after(state))

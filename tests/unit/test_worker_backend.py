@@ -10,7 +10,7 @@ from celery.utils.objects import Bunch
 from jobs.core.states import State
 from jobs.wire import events, keys
 from jobs.wire.connection import redis_client
-from jobs.worker.execution import Execution, enter, leave
+from jobs.worker.execution import Execution, enter, leave, process
 from jobsite.celery import app
 
 
@@ -58,7 +58,8 @@ class TestATaskThatNoWorkerKnows:
 
 class TestProgress:
     @pytest.fixture
-    def execution(self):
+    def execution(self, monkeypatch):
+        monkeypatch.setattr(process, "node", "cpu@here")
         running = Execution("job-1", 1, "somebody.elses", foreign=True)
         enter(running)
         yield running
@@ -97,6 +98,16 @@ class TestSomebodysOwnWordAboutATaskThatThisProcessDoesNotRun:
 
         ((kind, attempt, fields),) = told()
         assert (kind, attempt, fields.get("m"), fields["task"]) == (State.SUCCESS, 1, None, None)
+
+
+def test_a_worker_in_a_thread_of_somebodys_tests_retries_for_its_clients():
+    """Celery sends none of a worker's signals there, so that nothing is claimed."""
+    from celery.contrib.testing.worker import start_worker
+
+    from tests.system.foreign.tasks import stubborn
+
+    with start_worker(app, pool="solo", perform_ping_check=False):
+        assert stubborn.delay(2).get(timeout=30) == 2
 
 
 def test_a_url_as_clouds_hand_it_out_is_taken_and_verified():
