@@ -7,7 +7,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
-from django.utils.encoding import punycode
+
+from jobs.core.hosts import in_ascii
 
 #: Whatever could end a header line, or be taken for its end by some program on the way.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -45,9 +46,9 @@ def parse(text: str) -> Address:
         raise ValueError(f"{text!r} is not an address: {may}, not {foreign!r}.")
     try:
         # Checked as it is used: what the domain becomes in ASCII may be none, such as one with a second @.
-        address = f"{local}@{punycode(domain)}"
+        address = f"{local}@{in_ascii(domain)}"
         _is_address(address)
-    except (ValidationError, UnicodeError):
+    except (ValidationError, ValueError):
         raise ValueError(f"{text!r} is not an address: expected name@example.com.") from None
     return Address(name, address)
 

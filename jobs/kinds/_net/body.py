@@ -9,6 +9,15 @@ CHUNK = 64 * 1024
 ACCEPTED = "gzip, deflate"
 
 
+#: What a body may be packed as: in no way at all, or in one of those that were asked for.
+_PLAIN = ("", "identity")
+_CODINGS = (*_PLAIN, "gzip", "x-gzip", "deflate")
+
+
+class NotAskedFor(Exception):
+    """The body is packed in a way that was not asked for."""
+
+
 class TooLarge(Exception):
     """The body is larger than allowed."""
 
@@ -20,12 +29,14 @@ class Broken(Exception):
 def read(response: http.client.HTTPResponse, limit: int) -> tuple[bytes, int]:
     """The unpacked body, at most `limit` bytes, and the bytes that came over the wire.
 
-    Raises TooLarge, Broken, and what the socket raises.
+    Raises TooLarge, Broken, NotAskedFor, and what the socket raises.
     """
     if response.length is not None and response.length > limit:
         raise TooLarge
     coding = response.headers.get("Content-Encoding", "").strip().lower()
-    unpack = _Unpack() if coding in ("gzip", "x-gzip", "deflate") else None
+    if coding not in _CODINGS:
+        raise NotAskedFor(f"packed as {coding[:40]}, which was not asked for")
+    unpack = _Unpack() if coding not in _PLAIN else None
     parts: list[bytes] = []
     size = received = 0
     while data := response.read1(CHUNK):

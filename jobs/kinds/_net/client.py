@@ -108,6 +108,9 @@ class Client:
             raise
         except addresses.PrivateAddress as error:
             raise Refused(str(error)) from error
+        except body.NotAskedFor as error:
+            host = urlsplit(request.url).hostname or ""
+            raise Refused(f"{host}: the answer is {error}.") from error
         except body.TooLarge as error:
             raise Refused(f"The answer is larger than {size_in_words(request.max_size)}.") from error
         except Exception as error:

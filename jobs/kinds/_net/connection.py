@@ -1,6 +1,8 @@
 """HTTP/1.1 connections that go only where they may, and are kept for the next request to the same host."""
 
+import http
 import http.client
+import select
 import ssl
 import threading
 from collections import OrderedDict
@@ -21,10 +23,29 @@ def tls() -> ssl.SSLContext:
     return context
 
 
+class Response(http.client.HTTPResponse):
+    """The final answer: what comes before it with a status of 1xx, such as 103 Early Hints, is passed over.
+
+    http.client passes over 100 alone and would take any other for the answer, so that the real one would be read as
+    that of the next request on the same connection.
+    """
+
+    _MOST = 20
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(self._MOST):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException(f"more than {self._MOST} answers before the answer")
+
+
 class Connection(http.client.HTTPConnection):
     """A connection to one origin. `deadline` is that of the exchange in hand."""
 
     sock: Any
+    response_class = Response
 
     def __init__(self, origin: Origin, resolver: addresses.Resolver):
         self.origin, self.resolver = origin, resolver
@@ -55,6 +76,16 @@ class Connection(http.client.HTTPConnection):
     def is_open(self) -> bool:
         return self.sock is not None
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing has come since the last answer: neither its end nor what nobody asked for, which would be
+        taken for the next answer."""
+        pending = getattr(self.sock, "pending", None)
+        if pending is not None and pending():
+            return False
+        readable, _, _ = select.select([self.sock], [], [], 0)
+        return not readable
+
 
 class Kept:
     """Idle connections by origin; those in use and idle together stay within `most`, the oldest idle ones give way."""
@@ -72,10 +103,13 @@ class Kept:
         closing = None
         with self._lock:
             self._in_use += 1
-            if not fresh and (idle := self._by_origin.get(origin)):
+            idle = [] if fresh else self._by_origin.get(origin, [])
+            while idle:
                 connection = idle.pop()
                 del self._idle[connection]
-                return connection
+                if connection.is_quiet:
+                    return connection
+                connection.close()
             if self._idle and self._in_use + len(self._idle) > self.most:
                 closing, _ = self._idle.popitem(last=False)
                 self._by_origin[closing.origin].remove(closing)

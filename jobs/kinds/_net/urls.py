@@ -2,10 +2,12 @@
 
 import ipaddress
 import re
+from contextlib import suppress
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from django.core.exceptions import ValidationError
 
+from jobs.core.hosts import in_ascii
 from jobs.kinds._net import addresses
 
 LONGEST = 4_096
@@ -44,8 +46,8 @@ def _ascii_host(host: str) -> str:
         except ValueError as error:
             raise ValueError(f"has an address that is none: {host}") from error
     try:
-        name = host.encode("idna").decode() if not host.isascii() else host
-    except UnicodeError as error:
+        name = in_ascii(host)
+    except ValueError as error:
         raise ValueError(f"has a host name that is none: {host}") from error
     labels = name.rstrip(".").split(".")
     if len(name) > 253 or not all(re.fullmatch(r"[a-z0-9_-]{1,63}", label) for label in labels):
@@ -55,7 +57,10 @@ def _ascii_host(host: str) -> str:
 
 def redirected(url: str, location: str) -> str:
     """Where a `Location` header leads. Raises ValueError where it leads to no http(s) URL."""
-    # Servers send spaces and letters there that a URL must not hold; browsers quote them.
+    # Servers send spaces and letters there that a URL must not hold; browsers quote them. http.client reads headers as
+    # Latin-1, where they are UTF-8 as a rule.
+    with suppress(UnicodeError):
+        location = location.encode("latin-1").decode()
     return normal(urljoin(url, re.sub(r"\s", "%20", location.strip())))
 
 
