@@ -89,6 +89,8 @@ DEFAULTS: dict[str, Any] = {
     "LOOP_BLOCK_MOVES": 0,
     "RETENTION_DAYS": 30,
     "QUOTA_UNFINISHED": 100_000,
+    "QUOTA_UPLOADS": 10_000,
+    "QUOTA_UPLOAD_BYTES": 10 * 1024**3,
 }
 
 

@@ -321,6 +321,8 @@ ALLOW_PRIVATE_URLS: bool = env("ALLOW_PRIVATE_URLS", False, boolean, "true or fa
 RETENTION_DAYS: int = env("RETENTION_DAYS", 30, between(1, 36_500), "a number of days")
 #: Jobs that one owner may have unfinished at a time; the API answers 429 beyond it.
 QUOTA_UNFINISHED = 100_000
+#: Files that one owner may have sent which no job has, and their bytes; what stays without a job goes after a day.
+QUOTA_UPLOADS, QUOTA_UPLOAD_BYTES = 10_000, 10 * 1024**3
 
 LOGGING = {
     "version": 1,

@@ -1,14 +1,16 @@
-"""How many unfinished jobs one owner may have: refused beyond it, counted only near it."""
+"""How many unfinished jobs one owner may have (refused beyond it, counted only near it), and how much without a job."""
 
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Count, Sum
 
 from jobs.core.errors import OverQuota
+from jobs.core.fields import size_in_words
 from jobs.core.states import UNFINISHED
-from jobs.models import Job
+from jobs.models import Artifact, Job
 
 #: [s] for which a count is good enough below this part of the limit; what is submitted meanwhile is added to it.
 GOOD_FOR, NEAR = 10.0, 0.9
@@ -39,3 +41,18 @@ def check(user: Any, more: int) -> None:
     if len(_counts) > 10_000:
         _counts.clear()
     _counts[user.pk, limit] = _Count(unfinished + more)
+
+
+def check_uploads(user: Any, files: int, size: int) -> None:
+    """Let files of a user in that no job has yet, `size` bytes together, or raise OverQuota. Sent with a job they are
+    that job's; what none takes goes by itself after a day."""
+    if user is None or not user.pk:
+        return
+    kept = Artifact.objects.filter(owner=user, job=None).aggregate(files=Count("id"), size=Sum("size"))
+    most, room = settings.QUOTA_UPLOADS, settings.QUOTA_UPLOAD_BYTES
+    if kept["files"] + files > most or (kept["size"] or 0) + size > room:
+        had = f"{kept['files']:,} files ({size_in_words(kept['size'] or 0)})"
+        raise OverQuota(
+            f"You have {had} here that no job has; {most:,} files and {size_in_words(room)} are allowed. "
+            "Submit what they are for; what stays without a job goes after a day."
+        )

@@ -11,10 +11,12 @@ from django.shortcuts import render
 from django.utils.datastructures import MultiValueDict
 
 from jobs.core.access import may_see
+from jobs.core.errors import OverQuota
 from jobs.core.fields import FileRef, SecretField, UploadField
 from jobs.core.kind import Kind
 from jobs.core.redaction import MASK, opened
 from jobs.models import Artifact
+from jobs.submit import quota
 from jobs.submit.files import store
 from jobs.web.forms import kept_name, upload_fields
 from jobs.workflows.ready import Ready
@@ -75,8 +77,12 @@ def store_fitting(field: UploadField, files: Iterable[Any], user: Any) -> tuple[
     for file in files:
         try:
             field.clean([file])
+            quota.check_uploads(user, 1, file.size)
         except ValidationError as error:
             errors += error.messages
+            continue
+        except OverQuota as over:
+            errors.append(str(over))
             continue
         artifact = store(file, user)
         artifact.save(force_insert=True)

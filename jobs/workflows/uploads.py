@@ -5,6 +5,7 @@ from typing import Any
 
 from jobs.core.errors import Refused
 from jobs.models import Artifact
+from jobs.submit import quota
 from jobs.submit.files import store
 
 #: What stands in a parameter for a file that comes along: upload:NAME.
@@ -12,10 +13,13 @@ UPLOAD = "upload:"
 
 
 def with_stored(spec: Any, files: Any, user: Any) -> Any:
-    """Store the files; the spec with their ids in place of upload:NAME. Raises Refused for a file that none names."""
+    """Store the files; the spec with their ids in place of upload:NAME. Raises Refused for a file that none names,
+    OverQuota."""
     named = {text.removeprefix(UPLOAD) for text in _texts(spec) if text.startswith(UPLOAD)}
     if unused := sorted(set(files) - named):
         raise Refused({name[:100]: [f"No step names this file: give {UPLOAD}{name[:100]} in one."] for name in unused})
+    came = [upload for name in files for upload in files.getlist(name)]
+    quota.check_uploads(user, len(came), sum(upload.size for upload in came))
     stored: dict[str, list[Artifact]] = {}
     for name in files:
         stored[name] = [store(upload, user) for upload in files.getlist(name)]
