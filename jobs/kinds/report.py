@@ -12,6 +12,7 @@ from jobs.core.moment import bound
 from jobs.kinds._report import words
 from jobs.kinds._report.choices import FORMATS, MEASURES, Question, split_names
 from jobs.kinds._report.form import ReportForm
+from jobs.kinds._tables.choices import Choice
 
 if TYPE_CHECKING:
     from jobs.kinds._report.grouping import Groups
@@ -56,7 +57,7 @@ class MakeReport(Kind):
 
         folder, part = ctx.tempdir(), _progress(ctx)
         source = _source(params, ctx, folder, part("read"))
-        table = typed(source, folder, settings.TIME_ZONE, part("types"))
+        table = typed(source, folder, settings.TIME_ZONE, part("types"), split_names(params.get("group_by") or ""))
         ctx.log(f"{source.name}: {table.rows:,} rows, {len(table.columns)} columns")
         report, totals = _report(params, table, part)
         files = _documents(report, params["formats"], folder, part("documents"), ctx)
@@ -99,7 +100,7 @@ def _source(params: dict[str, Any], ctx: Context, folder: Path, report: Callable
         until = bound(params["until"], end=True) if params.get("until") else None
         return from_jobs(ctx.owner, since, until, folder, report)
     ref = params["table"][0]
-    return from_file(ctx.path(ref), ref["name"], folder, report)
+    return from_file(ctx.path(ref), ref["name"], folder, report, Choice.from_params(params))
 
 
 def _report(
@@ -113,7 +114,7 @@ def _report(
     # The question is checked before the long work, so that a wrong name is told at once.
     question = settle(Question.from_params(params), table)
     scan, bad = prepared(question, table)
-    profiles = profile(table, part("profile"))
+    profiles = profile(table, part("profile"), question.measure)
     report = part("groups")
     report("Grouping", 0)
     whole = grouped(scan, question, (), bucket=False).frame.row(0)

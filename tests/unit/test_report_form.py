@@ -64,7 +64,7 @@ def test_pages_do_not_load_the_table_engine():
         "form = MakeReport.Form({'source': 'file', 'formats': ['pdf'], 'group_by': 'b'},"
         " {'table': SimpleUploadedFile('x.csv', b'a,b\\n1,2\\n')})\n"
         "assert form.is_valid(), form.errors\n"
-        "print(sorted({'polars', 'typst', 'fastexcel', 'xlsxwriter', 'numpy'} & set(sys.modules)))"
+        "print(sorted({'polars', 'typst', 'python_calamine', 'xlsxwriter', 'numpy'} & set(sys.modules)))"
     )  # fmt: skip
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr

@@ -161,7 +161,9 @@ def spread(scan: "pl.LazyFrame", question: Question, profiles: list[ColumnProfil
     import polars as pl
 
     numbers = [
-        column for column in profiles if column.type == NUMBER and column.figures and column.distinct > RANGES // 4
+        column
+        for column in profiles
+        if column.type == NUMBER and column.figures and not column.is_label and column.distinct > RANGES // 4
     ]
     if question.measure:
         numbers = [column for column in numbers if column.name == question.measure]

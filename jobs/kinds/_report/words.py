@@ -96,6 +96,8 @@ def value(item: Any, longest: int = LONGEST) -> str:
             return f"{day(item)}, {item:%H:%M}"
         case dt.date():
             return day(item)
+        case dt.time():
+            return f"{item:%H:%M:%S}" if item.second else f"{item:%H:%M}"
     text = " ".join(str(item).split())
     return text[: longest - 1] + "…" if len(text) > longest else text
 

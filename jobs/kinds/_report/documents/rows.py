@@ -85,5 +85,5 @@ def number_rows(report: Report) -> list[list[str]]:
     return [
         [words.value(column.name), *words.alike([column.figures.get(part) for part in FIGURES])]
         for column in report.profiles
-        if column.type == NUMBER and column.figures
+        if column.type == NUMBER and column.figures and not column.is_label
     ]
