@@ -16,6 +16,7 @@ import os
 import resource
 import signal
 import sys
+from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ if TYPE_CHECKING or __name__ != "__main__":
 else:
     # As a script it is alone: -I leaves even its own folder out of the path.
     sys.path.insert(0, str(Path(__file__).parent))
-    import sheet_xml
+    sheet_xml = import_module("sheet_xml")
 
 if TYPE_CHECKING:
     import polars as pl
