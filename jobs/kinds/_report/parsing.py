@@ -38,6 +38,8 @@ _DATES = {
     "%B %d %Y": "",
     "%d-%B-%y": f"read as day-month-year, {_SHORT}",
 }
+#: How each of them begins; texts that do not are spared the trial of all forms.
+LIKE_DATE = r"^\d|^[A-Za-z]{3,9}\.? \d{1,2}\b"
 _CLOCKS = ("%H:%M:%S%.f", "%H:%M", "%I:%M %p", "%I:%M:%S %p")
 #: Which of two readings a form belongs to. One column that can only be read one way settles it for its file.
 _DAY_FIRST = ("%d/%m/%Y", "%d/%m/%y", "%d-%m-%Y")

@@ -149,9 +149,12 @@ class _Counts:
 
     @property
     def ways(self) -> list[Parser]:
-        """The parsers that fit most: one, where the column itself tells which it is."""
-        ways = [parser for parser, fits in self.fits.items() if fits == self.most]
-        return ways if all(parser.sign for parser in ways) else [next(way for way in ways if not way.sign)]
+        """The parsers that fit most, the strictest for each sign: one, where the column itself tells which it is."""
+        ways: dict[str, Parser] = {}
+        for parser, fits in self.fits.items():
+            if fits == self.most:
+                ways.setdefault(parser.sign, parser)
+        return [ways[""]] if "" in ways else list(ways.values())
 
     @property
     def sign(self) -> str:
@@ -186,7 +189,8 @@ def _fitting(sample: "pl.Series", known: list[Parser], source: Source) -> tuple[
     counts = _count(frame, {"x": numbers}, {"x": pl.col("x")})["x"] if numbers else _Counts(sample.len(), {})
     if numbers and counts.most == counts.values:
         return counts.ways, numbers
-    others = [parser for parser in known if parser.type != NUMBER]
+    may_be_dates = sample.str.contains(parsing.LIKE_DATE).mean() >= _least(source, sample.len()) / sample.len()
+    others = [parser for parser in known if parser.type == BOOLEAN or (may_be_dates and parser.type in parsing.TIMES)]
     counts = _Counts(sample.len(), counts.fits | _count(frame, {"x": others}, {"x": pl.col("x")})["x"].fits)
     fitting = [parser for parser, fits in counts.fits.items() if fits >= _least(source, sample.len())]
     if any(parser.type == NUMBER for parser in fitting):

@@ -107,6 +107,19 @@ def by_mark(sample: bytes) -> str | None:
     return None
 
 
+def has_mark_within(open_file: Callable[[], IO[bytes]], encoding: str) -> bool:
+    """Whether a mark of a text's start may stand in its midst."""
+    if not encoding.startswith("utf-8"):
+        return True
+    with open_file() as file:
+        last = file.read(len(codecs.BOM_UTF8))[1:]
+        for chunk in iter(lambda: file.read(CHUNK), b""):
+            if codecs.BOM_UTF8 in last + chunk:
+                return True
+            last = chunk[-2:]
+    return False
+
+
 def _reads(file: IO[bytes], encoding: str) -> bool:
     decoder = codecs.getincrementaldecoder(encoding)()
     try:

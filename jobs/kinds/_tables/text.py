@@ -96,6 +96,8 @@ class TextTable:
     header: int
     #: Lines before the first record: Excel's "sep=;" is none.
     skip: int
+    #: Whether marks of a text's start may stand in its midst.
+    has_marks: bool
 
     @classmethod
     def open(cls, source: Path | bytes, choice: Choice = AS_FOUND) -> "TextTable":
@@ -108,14 +110,15 @@ class TextTable:
         said, skip = _said_by_excel(sample)
         body = "".join(sample.splitlines(keepends=True)[max(skip, choice.header - 1) :])
         delimiter = choice.separator or said or delimiter_of(body)
-        table = cls(source, encoding, delimiter, [], [], choice.header, skip)
+        has_marks = encodings.has_mark_within(partial(_opened, source), encoding.name)
+        table = cls(source, encoding, delimiter, [], [], choice.header, skip, has_marks)
         header = next(((line, row) for line, row in table.records() if any(cell.strip() for cell in row)), None)
         if header is None:
             if choice.header:
                 raise PermanentError(f"There is nothing on line {choice.header:,} nor below. Name the header's line.")
             raise PermanentError("The file is empty. Expected a header with column names, and rows below it.")
         heads = [cell.strip() for cell in header[1]]
-        return cls(source, encoding, delimiter, names_of(heads), heads, header[0], skip)
+        return cls(source, encoding, delimiter, names_of(heads), heads, header[0], skip, has_marks)
 
     @property
     def renamed(self) -> bool:
@@ -141,10 +144,11 @@ class TextTable:
         before = csv.field_size_limit(LONGEST_FIELD)
         end = 0
         with _text(self.source, self.encoding.name) as file:
-            lines = iter(partial(file.readline, LONGEST_LINE), "")
+            lines: Iterator[str] = iter(partial(file.readline, LONGEST_LINE), "")
             # Strict: otherwise a quotation mark without its partner takes in the rows up to the next one, unseen.
-            unmarked = map(methodcaller("replace", _MARK, ""), lines)
-            reader = csv.reader(unmarked, delimiter=self.delimiter, strict=True)
+            if self.has_marks:
+                lines = map(methodcaller("replace", _MARK, ""), lines)
+            reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
             try:
                 for row in reader:
                     start, end = end + 1, reader.line_num
