@@ -43,8 +43,9 @@ class MakeReport(Kind):
     @classmethod
     def preview(cls, cleaned: Mapping[str, Any]) -> list[tuple[str, str]]:
         measure = cleaned.get("measure")
-        named = [MEASURES[name].lower() for name in Question.from_params(dict(cleaned)).measures]
-        rows = [("Report", cls.title(cleaned)), ("Measures", ", ".join(named) + (f" of {measure}" if measure else ""))]
+        asked = Question.from_params(dict(cleaned)).measures
+        named = ["rows" if name == "count" else f"{MEASURES[name].lower()} of {measure}" for name in asked]
+        rows = [("Report", cls.title(cleaned)), ("Measures", ", ".join(named))]
         if cleaned.get("source") == "jobs":
             since, until = cleaned.get("since"), cleaned.get("until")
             rows.insert(1, ("Jobs", f"{f'since {since}' if since else 'from the first'}, until {until or 'now'}"))
@@ -125,11 +126,14 @@ def _report(
         by_group = _only(groups, question, scan, time=False)
         by_time = _only(groups, question, scan, time=True)
     report("Drawing charts", 0.6)
-    charts = figures.asked(groups, by_group, by_time, question) if groups else figures.telling(table, profiles)
+    charts = (
+        figures.asked(groups, by_group, by_time, question, profiles) if groups else figures.telling(table, profiles)
+    )
     if spread := figures.spread(scan, question, profiles):
         charts.append(spread)
     notes = table.source.notes + [
-        f"{name}: {count:,} values that do not fit are counted as missing." for name, count in bad.items()
+        f"{name}: {words.many(count, 'value that does not fit is', 'values that do not fit are')} counted as missing."
+        for name, count in bad.items()
     ]
     return story.Report(
         title=params.get("title") or _title(params),

@@ -32,7 +32,7 @@ def test_measures_by_group_and_month_are_those_computed_by_hand(ctx):
     for moment, region, amount in rows:
         expected.setdefault((f"{moment:%Y-%m}-01", region), []).append(amount)
     head, *found = csv_rows(ctx)
-    assert head[:3] == ["placed by month", "region", "rows"]
+    assert head[:4] == ["placed by month", "region", "sum of amount", "rows"]
     assert {(row[0][:10], row[1]) for row in found} == set(expected)
     assert result["rows"] == 5000
     assert result["groups"] == len(found) == len(expected)
@@ -40,13 +40,43 @@ def test_measures_by_group_and_month_are_those_computed_by_hand(ctx):
         group = expected[row[0][:10], row[1]]
         values = [value for value in group if value is not None]
         wanted = [
-            len(group), sum(values), statistics.mean(values), min(values), max(values), statistics.median(values),
+            sum(values), len(group), statistics.mean(values), min(values), max(values), statistics.median(values),
             percentile(values, 0.9), percentile(values, 0.95),
         ]  # fmt: skip
         assert [float(cell) for cell in row[2:]] == pytest.approx(wanted)
     whole = [amount for *_, amount in rows if amount is not None]
     assert result["figures"]["sum"] == pytest.approx(sum(whole))
     assert result["figures"]["p95"] == pytest.approx(percentile(whole, 0.95))
+
+
+def test_a_week_that_the_data_cut_off_is_told_and_never_the_lowest(ctx):
+    days = [f"2024-01-{day:02},{10 if day < 15 else 5}" for day in range(3, 24)]  # a Wednesday to a Tuesday
+    result = run(ctx, content="\n".join(["at,n", *days]), bucket="week", measure="n", formats=["html"])
+    assert (
+        "The highest week was that of 8 Jan 2024 (sum of n 70), the lowest that of 15 Jan 2024 (35)."
+        in result["summary"]
+    )
+    told = "Not whole, since the data begin or end within: week of 1 Jan 2024 and week of 22 Jan 2024."
+    assert told in saved(ctx, ".html").read_text()
+
+
+def test_with_a_measured_column_groups_are_in_its_order(ctx):
+    result = run(ctx, content="who,n\na,1\na,1\na,1\nb,50\n", group_by="who", measure="n")
+    assert [row[:3] for row in csv_rows(ctx)] == [["who", "sum of n", "rows"], ["b", "50", "1"], ["a", "3", "3"]]
+    assert "b comes first with 50 of “n”" in result["summary"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(999_999_999, "1 billion"), (11_840_000, "11.8 million"), (-5e15, "−5,000 trillion"), (999_000, "999,000")],
+)
+def test_large_numbers_in_words(value, text):
+    assert words.large(value) == text
+
+
+def test_a_long_text_is_cut_between_words():
+    assert words.cut("to be delivered by the usual carrier", 20) == "to be delivered by…"
+    assert words.cut("a" * 50, 20) == "a" * 19 + "…"
 
 
 def test_buckets_start_at_the_hour_day_week_and_month(ctx):
@@ -221,7 +251,7 @@ def test_whole_numbers_are_drawn_so_also_where_outliers_are_cut(ctx):
     content = "n\n" + "".join(f"{n}\n" for n in range(60)) * 20 + "100000\n"
     run(ctx, content=content, formats=["html"])
     html = saved(ctx, ".html").read_text()
-    assert "Values above 165 are not drawn; they reach 0 to 100,000." in html
+    assert "Values above 165 are not drawn; the highest is 100,000." in html
     bars = {float(height) for height in re.findall(rf'height="([\d.]+)" fill="{charts.ACCENT}"', html)}
     assert len(bars) == 1
 

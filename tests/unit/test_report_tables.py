@@ -172,7 +172,7 @@ def test_bad_values_count_as_missing_where_asked(ctx):
     content = "n\n1\n2\n3\nabc\n4\n"
     result = run(ctx, content=content, measure="n", bad_values="missing", measures=["sum", "count"], formats=["html"])
     assert result["figures"] == {"sum": 10, "count": 5}
-    assert "n: 1 values that do not fit are counted as missing." in saved(ctx, ".html").read_text()
+    assert "n: 1 value that does not fit is counted as missing." in saved(ctx, ".html").read_text()
 
 
 # --- other sources -----------------------------------------------------------------------------------

@@ -37,10 +37,14 @@ class Question:
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> "Question":
         measure = params.get("measure") or ""
+        measures = tuple(params.get("measures") or ()) or (USUAL_MEASURES if measure else ("count",))
+        if measure and len(measures) > 1 and measures[0] == "count":
+            # Whoever names a column wants it in the headline, the order and the charts.
+            measures = (measures[1], "count", *measures[2:])
         return cls(
             group_by=tuple(split_names(params.get("group_by") or "")),
             measure=measure,
-            measures=tuple(params.get("measures") or ()) or (USUAL_MEASURES if measure else ("count",)),
+            measures=measures,
             bucket=params.get("bucket") or "",
             bucket_column=params.get("bucket_column") or "",
             bad_as_missing=params.get("bad_values") == "missing",

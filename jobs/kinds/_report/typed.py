@@ -189,7 +189,7 @@ def _fitting(sample: "pl.Series", known: list[Parser], source: Source) -> tuple[
     counts = _count(frame, {"x": numbers}, {"x": pl.col("x")})["x"] if numbers else _Counts(sample.len(), {})
     if numbers and counts.most == counts.values:
         return counts.ways, numbers
-    may_be_dates = sample.str.contains(parsing.LIKE_DATE).mean() >= _least(source, sample.len()) / sample.len()
+    may_be_dates = sample.str.contains(parsing.LIKE_DATE).sum() >= _least(source, sample.len())
     others = [parser for parser in known if parser.type == BOOLEAN or (may_be_dates and parser.type in parsing.TIMES)]
     counts = _Counts(sample.len(), counts.fits | _count(frame, {"x": others}, {"x": pl.col("x")})["x"].fits)
     fitting = [parser for parser, fits in counts.fits.items() if fits >= _least(source, sample.len())]
