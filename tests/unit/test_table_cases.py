@@ -1,5 +1,6 @@
 """Tables that people really have: what a report of them shows. The files are in tests/cases."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,30 @@ def test_one_column_settles_the_decimal_sign_of_its_file(ctx):
     for column, figure in [("preis", 2.75), ("menge", 3234)]:
         result = case(ctx, "t3-tabs-and-commas.txt", measure=column, measures=["sum"])
         assert result["figures"]["sum"] == pytest.approx(figure)
+
+
+@pytest.mark.parametrize(
+    ("content", "figure"),
+    [
+        ('a,amount\n1.5,"1,234"\n2.25,"2,000"\n', 3234),
+        ('a,amount\n"1,5","1,234"\n"2,25","2,000"\n', 3.234),
+        ("a;amount\n5,5;1.234\n6,5;2.000\n", 3234),
+        ("a;amount\n5.5;1.234\n6.5;2.000\n", 3.234),
+        ("a;amount\nx;1.234\ny;2.000\n", 3234),
+        ("a,amount\nx,1.234\ny,2.000\n", 3.234),
+        # A column that can be read one way only is read so, whatever the others say.
+        ("a;amount\n5,5;1.5\n6,5;2.5\n", 4),
+    ],
+)
+def test_a_sign_that_one_column_shows_is_that_of_all_that_can_be_read_both_ways(ctx, content, figure):
+    assert total(ctx, content) == pytest.approx(figure)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_marks_in_the_midst_and_accents_that_stand_apart_make_no_twins(ctx, form):
+    content = unicodedata.normalize(form, "Prénom,n\nx,1\n\ufeffx,2\n")
+    run(ctx, content=content, group_by=unicodedata.normalize(form, "prénom"))
+    assert csv_rows(ctx) == [["Prénom", "rows"], ["x", "2"]]
 
 
 def test_one_column_settles_whether_the_day_comes_first(ctx):

@@ -1,6 +1,7 @@
 """What a submitter may ask for, and the words for it."""
 
 import csv
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,7 @@ def split_names(text: str) -> list[str]:
 
 def find_column(name: str, columns: Iterable[str]) -> str | None:
     """The column of that name, whatever its case; None where there is none."""
-    columns = list(columns)
+    columns, name = list(columns), unicodedata.normalize("NFC", name)
     if name in columns:
         return name
     return next((column for column in columns if column.lower() == name.strip().lower()), None)
