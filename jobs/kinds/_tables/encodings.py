@@ -45,6 +45,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 #: Signs that stand beside letters in some language: these between two, those only at an end, or only at the start.
 _BETWEEN, _AT_END = set("’‘–—·ー々〆・、。「」『』（）！？：，；"), set("”“»›…ªº°®™©§€£¥")
 _AT_START = set("“‘„‚«‹§©…")
+_BALTIC = set("ąčęėįšųūžāēģīķļņ")
 _FREQUENT = set(
     "éèêàâçîôûùëïäöüßñáíóúãõåæøÉÖÜÄÅØ" "čěřšžýůťďňąćęłńśźżőűăâîșțşţğıİČŠŽŁŚ" "оаеинтсрвлкмдпуяыьгзбчйхжшюцщэфіїє"
     "αειονστρκλμπυηάέήίόύώςθγδβ" "אבגדהוזחטיכלמנסעפצקרשתםןףץך" "ابتثجحخدذرزسشصضطظعغفقكلمنهويةىأإؤئ" "āēīūģķļņ"
@@ -80,7 +81,7 @@ def find(open_file: Callable[[], IO[bytes]]) -> Found:
     with open_file() as file:
         lines = list(_odd_lines(file))
     texts = {name: text for name in _OLD if (text := _read(lines, name)) is not None}
-    plausible = {name: text for name, text in texts.items() if is_plausible(text)}
+    plausible = {name: text for name, text in texts.items() if is_plausible(text) and not _is_foreign(text, name)}
     plausible = {name: text for name, text in plausible.items() if name not in _RARE} or plausible
     ranked = sorted(plausible, key=lambda name: -_likelihood(plausible[name], name))
     for name in ranked:
@@ -193,6 +194,14 @@ def _is_word(word: str) -> bool:
     if word[0].islower() and word[1:].isupper() and len(word) > 1:
         return False
     return scripts != {"LATIN"} or not re.search(r"[^\x00-\x7f]{4}", word)
+
+
+def _is_foreign(lines: list[str], encoding: str) -> bool:
+    """Whether most letters are none of the languages that an encoding is for: "Jörg Köln, Zoė" is not Lithuanian."""
+    if encoding != "cp1257":
+        return False
+    letters = [letter.lower() for line in lines for letter in line if letter > "\x7f" and letter.isalpha()]
+    return sum(letter in _BALTIC for letter in letters) * 2 < len(letters)
 
 
 def _likelihood(lines: list[str], encoding: str) -> float:
