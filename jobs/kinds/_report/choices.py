@@ -30,7 +30,10 @@ class Question:
 
     group_by: tuple[str, ...] = ()
     measure: str = ""
+    #: The first is that of the headline, the order and the charts.
     measures: tuple[str, ...] = ()
+    #: The same as they were asked for, the order of columns in files for machines.
+    columns: tuple[str, ...] = ()
     bucket: str = ""
     bucket_column: str = ""
     bad_as_missing: bool = False
@@ -38,7 +41,8 @@ class Question:
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> "Question":
         measure = params.get("measure") or ""
-        measures = tuple(params.get("measures") or ()) or (USUAL_MEASURES if measure else ("count",))
+        columns = tuple(params.get("measures") or ()) or (USUAL_MEASURES if measure else ("count",))
+        measures = columns
         if measure and len(measures) > 1 and measures[0] == "count":
             # Whoever names a column wants it in the headline, the order and the charts.
             measures = (measures[1], "count", *measures[2:])
@@ -46,6 +50,7 @@ class Question:
             group_by=tuple(split_names(params.get("group_by") or "")),
             measure=measure,
             measures=measures,
+            columns=columns,
             bucket=params.get("bucket") or "",
             bucket_column=params.get("bucket_column") or "",
             bad_as_missing=params.get("bad_values") == "missing",
