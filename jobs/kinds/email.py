@@ -26,12 +26,16 @@ from jobs.kinds._email.letters import (
     leave_out,
     letters_of,
     letters_to,
+    mailing_of,
     sender_of,
     subject_of,
     wire_format,
 )
 from jobs.kinds._email.pace import Pace
 from jobs.kinds._given import content_of
+from jobs.kinds._tables import choices
+from jobs.kinds._tables.choices import Choice
+from jobs.kinds._tables.workbook import notes_of
 
 LEAVE_OUT, REFUSE = "leave_out", "refuse"
 #: Of all attachments together: encoded they stay below the 25 MB that mail servers commonly take.
@@ -40,6 +44,12 @@ MAX_ATTACHED = 18 * MB
 LONG = 1 * MB
 _turn = Turn("recipients files")
 FIELDS_HELP = "{{ first_name }} takes that column of the recipients file, {{ first_name|friend }} fills blank cells."
+
+
+class _Unpacked(SimpleUploadedFile):
+    """A sheet as CSV, with what is to be said of the workbook that it comes from."""
+
+    notes: Sequence[str] = ()
 
 
 class EmailForm(Kind.Form):
@@ -51,8 +61,10 @@ class EmailForm(Kind.Form):
         required=False,
         accept=(".csv", ".tsv", ".txt", ".xlsx"),
         max_size=20 * MB,
-        help_text="Instead of To: CSV or XLSX with a column “email”. Each row gets a message of its own. Up to 20 MB.",
+        help_text="Instead of To: CSV or XLSX with a column of addresses. Each row gets a message of its own. "
+        "Up to 20 MB.",
     )
+    encoding, separator, sheet, header = choices.fields()
     unusable_rows = forms.ChoiceField(
         label="Unusable and duplicate rows",
         choices=[(LEAVE_OUT, "Leave them out"), (REFUSE, "Refuse the mailing")],
@@ -104,17 +116,6 @@ class EmailForm(Kind.Form):
             raise ValidationError(f"{sender} may not be sent from here. Allowed: {senders.in_words()}.")
         return sender
 
-    def clean_recipients(self) -> list[Any]:
-        """A workbook is kept as CSV, under a name that still tells where it came from: see `workbook`."""
-        files = self.cleaned_data["recipients"]
-        if not files or PurePath(files[0].name).suffix.lower() != ".xlsx":
-            return files
-        try:
-            content = workbook.as_csv(content_of(files[0]))
-        except mailing.Unreadable as error:
-            raise ValidationError(str(error)) from error
-        return [SimpleUploadedFile(f"{files[0].name}.csv", content, "text/csv")]
-
     def clean_unusable_rows(self) -> str:
         return self.cleaned_data["unusable_rows"] or LEAVE_OUT
 
@@ -128,11 +129,27 @@ class EmailForm(Kind.Form):
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
+        self._unpack_workbook(data)
         if not data.get("text") and not data.get("html") and not {"text", "html"} & self.errors.keys():
             self.add_error("text", "Write a text, an HTML version, or both.")
         if "to" in data and "recipients" in data:
             self._check_recipients(data)
         return data
+
+    def _unpack_workbook(self, data: dict[str, Any]) -> None:
+        """A workbook is kept as CSV, under a name that still tells where it came from: see `workbook`."""
+        files = data.get("recipients")
+        if not files or PurePath(files[0].name).suffix.lower() != ".xlsx":
+            return
+        try:
+            content, facts = workbook.as_csv(content_of(files[0]), Choice.from_params(data))
+        except mailing.Unreadable as error:
+            self.add_error("recipients", str(error))
+            return
+        file = _Unpacked(f"{files[0].name}.csv", content, "text/csv")
+        file.notes = notes_of(facts)
+        # The sheet is named in the job's parameters, and so in its result; the others are those of texts.
+        data.update({"recipients": [file], "sheet": facts["name"], "encoding": "", "separator": ""})
 
     def _check_recipients(self, data: dict[str, Any]) -> None:
         if not data["recipients"]:
@@ -151,7 +168,10 @@ class EmailForm(Kind.Form):
         file = data["recipients"][0]
         try:
             with _turn.taken() if file.size > LONG else nullcontext():
-                found = mailing.read(content_of(file), template.keys(data.get("subject", "")))
+                found = mailing_of(data, content_of(file))
+        except mailing.Doubtful as error:
+            self.add_error("encoding", str(error))
+            return
         except mailing.Unreadable as error:
             self.add_error("recipients", str(error))
             return
@@ -198,9 +218,11 @@ class SendEmail(Kind):
         file = (cleaned.get("recipients") or [None])[0]
         params = {"to": [], "cc": [], "bcc": [], "subject": "", "from_email": "", **cleaned}
         try:
-            letters, left_out = letters_of(params, content_of(file) if file else None)
+            letters, left_out, how = letters_of(params, content_of(file) if file else None)
         except mailing.Unreadable as error:
             return [("Recipients file", str(error))]
+        read = [("Read as", how)] if how else []
+        read += [("Workbook", note) for note in getattr(file, "notes", ())]
         letters, suppressed = _unsuppressed(letters)
         left_out = [*left_out, *suppressed]
         if not letters:
@@ -208,7 +230,7 @@ class SendEmail(Kind):
         count = len(letters) if file else len(letters[0].addresses)
         each = f", one for each usable row of {file.name}" if file else ""
         noun = ("message" if file else "recipient") + ("" if count == 1 else "s")
-        rows = [("Sends", f"{count:,} {noun}{each}"), ("From", sender_of(params))]
+        rows = [("Sends", f"{count:,} {noun}{each}"), ("From", sender_of(params)), *read]
         if left_out:
             rows.append(("Left out", mailing.in_words(left_out)))
         if params["subject"]:
@@ -239,7 +261,7 @@ class SendEmail(Kind):
         file = ctx.open(params["recipients"][0]).read() if params["recipients"] else None
         try:
             # A long file is read in steps: other jobs of the same event loop go on between them.
-            letters, left_out = letters_of(params, file, lambda: time.sleep(0))
+            letters, left_out, how = letters_of(params, file, lambda: time.sleep(0))
         except mailing.Unreadable as error:
             raise PermanentError(f"{params['recipients'][0]['name']}: {error}") from error
         if (address := params.get("test_to")) and not params["dry_run"]:
@@ -250,7 +272,8 @@ class SendEmail(Kind):
         composer = Composer(params, ctx)
         if params["dry_run"]:
             return dry_run.show(composer, letters, book.left_out, ctx)
-        return book.close(_send(composer, letters, book, Pace(params.get("per_second"), ctx.check), ctx))
+        result = book.close(_send(composer, letters, book, Pace(params.get("per_second"), ctx.check), ctx))
+        return result | ({"read_as": how} if how else {})
 
 
 def _send(composer: Composer, letters: list[Letter], book: Book, pace: Pace, ctx: Context) -> str:

@@ -21,6 +21,8 @@ from jobs.kinds._feeds.gathering import ACCEPT, Gathering, Outcome
 from jobs.kinds._feeds.memory import Memory
 from jobs.kinds._given import content_of
 from jobs.kinds._net.client import Request
+from jobs.kinds._tables import choices
+from jobs.kinds._tables.choices import Choice
 
 COLUMNS = (
     "url", "final_url", "result", "status", "type", "title", "items", "newest", "bytes", "ms", "error",
@@ -55,6 +57,7 @@ class FeedsForm(Kind.Form):
         max_size=5 * MB,
         help_text="Text with one URL a line, CSV with a column “url”, or OPML. Up to 5 MB, 10,000 URLs.",
     )
+    encoding, separator, _, header = choices.fields()
     only_changed = forms.BooleanField(
         label="Only what has changed since the last run of this list",
         required=False,
@@ -84,21 +87,21 @@ class FeedsForm(Kind.Form):
             return
         for name, text, files in (("urls", data["urls"], []), ("file", "", data["file"])):
             try:
-                listed(text, files)
+                listed(text, files, Choice.from_params(data))
             except lists.Unusable as error:
                 self.add_error(name, str(error))
         if not self.errors:
             try:
-                if not listed(data["urls"], data["file"]).urls:
+                if not listed(data["urls"], data["file"], Choice.from_params(data)).urls:
                     self.add_error("file" if data["file"] else "urls", "There is no URL in it.")
             except lists.Unusable as error:
                 self.add_error("urls", str(error))
 
 
-def listed(text: str, files: list[Any]) -> lists.UrlList:
+def listed(text: str, files: list[Any], choice: Choice) -> lists.UrlList:
     """The URLs of both fields. Raises lists.Unusable."""
     file = files[0] if files else None
-    return lists.of(text, file.name if file else "", content_of(file) if file else None)
+    return lists.of(text, file.name if file else "", content_of(file) if file else None, choice=choice)
 
 
 class FetchFeeds(Kind):
@@ -124,7 +127,7 @@ class FetchFeeds(Kind):
     @classmethod
     def preview(cls, cleaned: Mapping[str, Any]) -> list[tuple[str, str]]:
         try:
-            found = listed(cleaned.get("urls") or "", cleaned.get("file") or [])
+            found = listed(cleaned.get("urls") or "", cleaned.get("file") or [], Choice.from_params(cleaned))
         except lists.Unusable:
             return []
         if not found.urls:
@@ -142,7 +145,8 @@ class FetchFeeds(Kind):
         try:
             content = ctx.open(file).read() if file else None
             # A long list is read in steps: other jobs of the same event loop go on between them.
-            urls = lists.of(params["urls"], file["name"] if file else "", content, lambda: time.sleep(0)).urls
+            name, choice = file["name"] if file else "", Choice.from_params(params)
+            urls = lists.of(params["urls"], name, content, lambda: time.sleep(0), choice).urls
         except lists.Unusable as error:
             raise PermanentError(str(error)) from error
         memory = Memory(urls, ctx) if params["only_changed"] else None

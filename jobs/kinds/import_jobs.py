@@ -17,6 +17,8 @@ from jobs.kinds._import import columns
 from jobs.kinds._import.check import SHOWN, Findings, Reader, check
 from jobs.kinds._import.rows import ACCEPT, Row, Rows, open_rows
 from jobs.kinds._owner import owner_of
+from jobs.kinds._tables import choices
+from jobs.kinds._tables.choices import Choice
 from jobs.kinds._tables.peek import columns_of
 
 #: Jobs of one transaction: other writers of SQLite wait for it.
@@ -38,6 +40,7 @@ class ImportForm(Kind.Form):
         help_text="CSV, XLSX or JSON Lines, up to 200 MB. The first row names the columns. "
         "An empty cell leaves the parameter its default.",
     )
+    encoding, separator, sheet, header = choices.fields()
     columns = forms.CharField(
         required=False,
         max_length=10_000,
@@ -62,7 +65,7 @@ class ImportForm(Kind.Form):
         except ValueError as error:
             self.add_error("columns", str(error))
             return data
-        if names := columns_of(data.get("table")):
+        if names := columns_of(data.get("table"), Choice.from_params(data)):
             try:
                 columns.assign(names, pairs, fields)
             except ValueError as error:
@@ -93,7 +96,7 @@ class ImportJobs(Kind):
     @classmethod
     def preview(cls, cleaned: Mapping[str, Any]) -> list[tuple[str, str]]:
         kind, rows = _kind(cleaned["kind"]), []
-        if names := columns_of(cleaned.get("table")):
+        if names := columns_of(cleaned.get("table"), Choice.from_params(cleaned)):
             fields = kind.Form().fields
             found = columns.assign(names, columns.parse(cleaned["columns"], fields), fields)
             rows = [(name, column) for column, name in found.items()]
@@ -106,7 +109,7 @@ class ImportJobs(Kind):
         user, kind = owner_of(ctx), _kind(params["kind"])
         _check_allowed(user, kind)
         ref = params["table"][0]
-        rows = open_rows(ctx.path(ref), ref["name"])
+        rows = open_rows(ctx.path(ref), ref["name"], Choice.from_params(params))
         reader = _reader(kind, params["columns"], rows)
         errors = ctx.tempdir() / "errors.csv"
         found = check(rows, reader, user, errors, ctx)
@@ -205,6 +208,7 @@ def _result(
         "rows": rows.count,
         "imported": imported,
         "wrong": len(found.wrong),
+        "read_as": " ".join(rows.notes),
         "not_used": ", ".join(name for name in rows.columns if name not in reader.columns),
         "first_errors": found.first,
         "first_jobs": made,

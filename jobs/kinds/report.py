@@ -12,6 +12,7 @@ from jobs.core.moment import bound
 from jobs.kinds._report import words
 from jobs.kinds._report.choices import FORMATS, MEASURES, Question, split_names
 from jobs.kinds._report.form import ReportForm
+from jobs.kinds._tables.choices import Choice
 
 if TYPE_CHECKING:
     from jobs.kinds._report.grouping import Groups
@@ -42,8 +43,9 @@ class MakeReport(Kind):
     @classmethod
     def preview(cls, cleaned: Mapping[str, Any]) -> list[tuple[str, str]]:
         measure = cleaned.get("measure")
-        named = [MEASURES[name].lower() for name in Question.from_params(dict(cleaned)).measures]
-        rows = [("Report", cls.title(cleaned)), ("Measures", ", ".join(named) + (f" of {measure}" if measure else ""))]
+        asked = Question.from_params(dict(cleaned)).measures
+        named = ["rows" if name == "count" else f"{MEASURES[name].lower()} of {measure}" for name in asked]
+        rows = [("Report", cls.title(cleaned)), ("Measures", ", ".join(named))]
         if cleaned.get("source") == "jobs":
             since, until = cleaned.get("since"), cleaned.get("until")
             rows.insert(1, ("Jobs", f"{f'since {since}' if since else 'from the first'}, until {until or 'now'}"))
@@ -56,7 +58,7 @@ class MakeReport(Kind):
 
         folder, part = ctx.tempdir(), _progress(ctx)
         source = _source(params, ctx, folder, part("read"))
-        table = typed(source, folder, settings.TIME_ZONE, part("types"))
+        table = typed(source, folder, settings.TIME_ZONE, part("types"), split_names(params.get("group_by") or ""))
         ctx.log(f"{source.name}: {table.rows:,} rows, {len(table.columns)} columns")
         report, totals = _report(params, table, part)
         files = _documents(report, params["formats"], folder, part("documents"), ctx)
@@ -99,7 +101,7 @@ def _source(params: dict[str, Any], ctx: Context, folder: Path, report: Callable
         until = bound(params["until"], end=True) if params.get("until") else None
         return from_jobs(ctx.owner, since, until, folder, report)
     ref = params["table"][0]
-    return from_file(ctx.path(ref), ref["name"], folder, report)
+    return from_file(ctx.path(ref), ref["name"], folder, report, Choice.from_params(params))
 
 
 def _report(
@@ -113,7 +115,7 @@ def _report(
     # The question is checked before the long work, so that a wrong name is told at once.
     question = settle(Question.from_params(params), table)
     scan, bad = prepared(question, table)
-    profiles = profile(table, part("profile"))
+    profiles = profile(table, part("profile"), question.measure)
     report = part("groups")
     report("Grouping", 0)
     whole = grouped(scan, question, (), bucket=False).frame.row(0)
@@ -124,11 +126,14 @@ def _report(
         by_group = _only(groups, question, scan, time=False)
         by_time = _only(groups, question, scan, time=True)
     report("Drawing charts", 0.6)
-    charts = figures.asked(groups, by_group, by_time, question) if groups else figures.telling(table, profiles)
+    charts = (
+        figures.asked(groups, by_group, by_time, question, profiles) if groups else figures.telling(table, profiles)
+    )
     if spread := figures.spread(scan, question, profiles):
         charts.append(spread)
     notes = table.source.notes + [
-        f"{name}: {count:,} values that do not fit are counted as missing." for name, count in bad.items()
+        f"{name}: {words.many(count, 'value that does not fit is', 'values that do not fit are')} counted as missing."
+        for name, count in bad.items()
     ]
     return story.Report(
         title=params.get("title") or _title(params),

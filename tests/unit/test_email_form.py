@@ -141,13 +141,15 @@ def test_the_address_column_is_found_by_name_or_content():
     [
         (b"", "is empty"),
         (b"PK\x03\x04 and more", "Excel workbook"),
-        (b"email\na@example.com\x00", "not a text file"),
-        (b"email\n\x81@example.com", "encoding"),
+        (b"email\na@example.com\x00", "This is no text"),
         (b"a@example.com\nb@example.com", "first row must name the columns"),
         (b"name,city\nNina,Bonn", "name it 'email'"),
         (b"email,Name,name\n", "'name' twice"),
-        (b'email,name\na@example.com,"open\nb@example.com,x', "Row 2 (line 3)"),
-        (b'email,name\na@example.com,x\nb@example.com,"q"uote', "Row 3 (line 3)"),
+        (
+            b'email,name\na@example.com,"open\nb@example.com,x',
+            "Line 2: a quotation mark opens here and is never",
+        ),
+        (b'email,name\na@example.com,x\nb@example.com,"q"uote', "Line 3: text follows a closing quotation mark"),
     ],
 )
 def test_unreadable_files_are_refused_with_the_reason(content, said):
@@ -217,6 +219,7 @@ def test_the_preview_says_what_will_happen(settings):
     assert SendEmail.preview(data) == [
         ("Sends", "2 messages, one for each usable row of people.csv"),
         ("From", settings.DEFAULT_FROM_EMAIL),
+        ("Read as", "UTF-8, comma between the values, header on line 1, addresses in email"),
         ("First subject", "Hello Nina"),
         ("First recipient", "a@example.com"),
         ("Dry run", "Nothing is sent; the result shows the first three messages."),

@@ -3,9 +3,9 @@ import datetime as dt
 import json
 import re
 
-import fastexcel
 import polars as pl
 import pytest
+from python_calamine import CalamineWorkbook
 
 from jobs.core.errors import Cancelled, PermanentError
 from jobs.kinds._export import writers
@@ -195,7 +195,7 @@ def test_it_can_be_cancelled_half_way(users, tmp_path, name):  # noqa: F811
 def test_sheets_of_this_export_are_readable_by_others(ctx, history):
     run(ctx, format="xlsx")
     (path,) = ctx.saved.values()
-    assert fastexcel.read_excel(path).sheet_names == ["Jobs"]
+    assert CalamineWorkbook.from_path(path).sheet_names == ["Jobs"]
 
 
 # --- from the page Jobs ------------------------------------------------------------------------------

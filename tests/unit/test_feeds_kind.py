@@ -297,7 +297,7 @@ def test_lists_as_files(name, content):
         ("a.opml", b"<opml><body>", "cannot be read as OPML"),
         ("a.opml", b"<opml><body/></opml>", "names no feed"),
         ("a.opml", b'<!DOCTYPE o [<!ENTITY a "b">]><opml/>', "declares entities"),
-        ("a.txt", b"\0\1", "not a text file"),
+        ("a.txt", b"\0\1", "This is no text"),
         ("a.txt", b"http://e.org/%d\n" * 10_001, "More than 10,000"),
     ],
 )

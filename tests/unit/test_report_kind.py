@@ -49,6 +49,36 @@ def test_measures_by_group_and_month_are_those_computed_by_hand(ctx):
     assert result["figures"]["p95"] == pytest.approx(percentile(whole, 0.95))
 
 
+def test_a_week_that_the_data_cut_off_is_told_and_never_the_lowest(ctx):
+    days = [f"2024-01-{day:02},{10 if day < 15 else 5}" for day in range(3, 24)]  # a Wednesday to a Tuesday
+    result = run(ctx, content="\n".join(["at,n", *days]), bucket="week", measure="n", formats=["html"])
+    assert (
+        "The highest week was that of 8 Jan 2024 (sum of n 70), the lowest that of 15 Jan 2024 (35)."
+        in result["summary"]
+    )
+    told = "Not whole, since the data begin or end within: week of 1 Jan 2024 and week of 22 Jan 2024."
+    assert told in saved(ctx, ".html").read_text()
+
+
+def test_with_a_measured_column_groups_are_in_its_order(ctx):
+    result = run(ctx, content="who,n\na,1\na,1\na,1\nb,50\n", group_by="who", measure="n")
+    assert [row[:3] for row in csv_rows(ctx)] == [["who", "rows", "sum of n"], ["b", "1", "50"], ["a", "3", "3"]]
+    assert "b comes first with 50 of “n”" in result["summary"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(999_999_999, "1 billion"), (11_840_000, "11.8 million"), (-5e15, "−5,000 trillion"), (999_000, "999,000")],
+)
+def test_large_numbers_in_words(value, text):
+    assert words.large(value) == text
+
+
+def test_a_long_text_is_cut_between_words():
+    assert words.cut("to be delivered by the usual carrier", 20) == "to be delivered by…"
+    assert words.cut("a" * 50, 20) == "a" * 19 + "…"
+
+
 def test_buckets_start_at_the_hour_day_week_and_month(ctx):
     content = "at,n\n2025-01-01 10:59:59,1\n2025-01-01 11:00:00,2\n2025-01-06 00:00:00,4\n2025-02-01 00:00:00,8\n"
     expected = {
@@ -221,7 +251,7 @@ def test_whole_numbers_are_drawn_so_also_where_outliers_are_cut(ctx):
     content = "n\n" + "".join(f"{n}\n" for n in range(60)) * 20 + "100000\n"
     run(ctx, content=content, formats=["html"])
     html = saved(ctx, ".html").read_text()
-    assert "Values above 165 are not drawn; they reach 0 to 100,000." in html
+    assert "Values above 165 are not drawn; the highest is 100,000." in html
     bars = {float(height) for height in re.findall(rf'height="([\d.]+)" fill="{charts.ACCENT}"', html)}
     assert len(bars) == 1
 

@@ -15,6 +15,7 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives
 from jobs.core.kind import Context
 from jobs.kinds._email import mailing, template
 from jobs.kinds._email.addresses import CONTROL, parse
+from jobs.kinds._tables.choices import Choice
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,27 @@ class Letter:
 
 def letters_of(
     params: Mapping[str, Any], file: bytes | None, breathe: Callable[[], None] = lambda: None
-) -> tuple[list[Letter], list[mailing.LeftOut]]:
-    """The letters of a job and the rows left out: one for all in To, Cc and Bcc, or one for each row of the file."""
+) -> tuple[list[Letter], list[mailing.LeftOut], str]:
+    """The letters of a job, the rows left out, and how the file was read, "" without one.
+
+    There is one letter for all in To, Cc and Bcc, or one for each row of the file.
+    """
     if file is None:
         everybody = [*params["to"], *params["cc"], *params["bcc"]]
         bare: dict[str, str] = {}
         for address in (parse(text).address for text in everybody):
             bare.setdefault(address.casefold(), address)
-        return [Letter(params["to"], list(bare.values()), params["cc"])] if bare else [], []
-    found = mailing.read(file, template.keys(params["subject"]), breathe)
-    return letters_to(found.rows, breathe), found.left_out
+        return [Letter(params["to"], list(bare.values()), params["cc"])] if bare else [], [], ""
+    found = mailing_of(params, file, breathe)
+    sheet = f"sheet {params['sheet']!r}, " if params.get("sheet") else ""
+    return letters_to(found.rows, breathe), found.left_out, sheet + found.how
+
+
+def mailing_of(params: Mapping[str, Any], file: bytes, breathe: Callable[[], None] = lambda: None) -> mailing.Mailing:
+    """The recipients file as the parameters want it read. Raises mailing.Unreadable."""
+    in_text = template.keys(f"{params.get('text') or ''} {params.get('html') or ''}")
+    subject = template.keys(params.get("subject") or "")
+    return mailing.read(file, subject, breathe, Choice.from_params(params), in_text)
 
 
 def letters_to(rows: Iterable[mailing.Row], breathe: Callable[[], None] = lambda: None) -> list[Letter]:

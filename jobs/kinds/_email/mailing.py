@@ -1,22 +1,33 @@
-"""The recipients file: a CSV as programs and spreadsheets write it, every unusable row told by its number."""
+"""The recipients file: who gets the mail by which row, every unusable row told by its number."""
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
+from jobs.core.errors import PermanentError
 from jobs.kinds._email.addresses import CONTROL, parse
 from jobs.kinds._email.template import key
+from jobs.kinds._tables.cells import no_value
+from jobs.kinds._tables.choices import AS_FOUND, Choice
+from jobs.kinds._tables.text import TextTable, names_of
 
 MAX_ROWS = 100_000
-_ADDRESS_COLUMNS = ("email", "e_mail", "email_address", "e_mail_address", "mail", "address", "to", "recipient")
-_DELIMITERS = ",;\t|"
+_ADDRESS_COLUMNS = ("email", "e_mail", "email_address", "e_mail_address", "mail", "to", "recipient", "address")
+#: What looks like an address. Whether it is one is told for each row.
+_LIKE_ADDRESS = re.compile(r"[^@]+@[^@\s]+\.[^@\s]+")
+#: Rows that tell the column of addresses.
+_TELLING = 5_000
 #: Rows between two calls of `breathe`.
 STRIDE = 500
 
 
 class Unreadable(ValueError):
     """The file cannot be used at all; the text says why and what would be right."""
+
+
+class Doubtful(Unreadable):
+    """The file's encoding is not certain, and nothing is sent before a person has chosen it."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +54,10 @@ class LeftOut:
 
 @dataclass
 class Mailing:
-    """A read recipients file. columns: as the header writes them."""
+    """A read recipients file. columns: as the header writes them; how: it was read."""
 
     columns: list[str]
+    how: str = ""
     rows: list[Row] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
@@ -63,107 +75,93 @@ def in_words(left_out: list[LeftOut], shown: int = 8) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's' if noun == 'row' else 'es'}: {listed}{more}"
 
 
-def read(content: bytes, in_subject: Iterable[str] = (), breathe: Callable[[], None] = lambda: None) -> Mailing:
+def read(
+    content: bytes,
+    in_subject: Iterable[str] = (),
+    breathe: Callable[[], None] = lambda: None,
+    choice: Choice = AS_FOUND,
+    in_text: Iterable[str] = (),
+) -> Mailing:
     """Read a recipients file.
 
-    in_subject: keys of the columns that the subject uses, whose cells must be free of line breaks.
-    breathe: called every few hundred rows, so that a long file does not hold up an event loop.
-    Raises Unreadable.
+    in_subject: keys of the columns that the subject uses, whose cells must be free of line breaks. in_text: of those
+    that the text uses. breathe: called every few hundred rows, so that a long file does not hold up an event loop.
+    Raises Unreadable, and Doubtful.
     """
-    records = _records(_decoded(content))
-    columns: list[str] = []
-    address_at: int | None = None
-    mailing = Mailing([])
+    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise Unreadable("This is an Excel workbook, not a CSV: save it as CSV.")
+    try:
+        table = TextTable.open(content, choice)
+        if doubt := table.in_doubt():
+            raise Doubtful(f"Choose the file's encoding, so that nobody gets gibberish. {doubt}.")
+        return _read(table, list(in_subject), list(in_text), breathe)
+    except PermanentError as error:
+        raise Unreadable(str(error)) from error
+
+
+def _read(table: TextTable, in_subject: list[str], in_text: list[str], breathe: Callable[[], None]) -> Mailing:
+    columns = _header(table.heads)
+    address_at = _address_column(columns, table)
+    where = columns[address_at] or f"column {address_at + 1}"
+    mailing = Mailing([name for name in columns if name], f"{table.how}, addresses in {where}")
     seen: dict[str, int] = {}
-    for number, record in enumerate(records, start=1):
+    checked = {"subject": in_subject, "text": in_text}
+    for number, (line, record) in enumerate(table.every_record(), start=1):
         if number % STRIDE == 0:
             breathe()
         cells = [cell.strip() for cell in record]
-        if not any(cells):
+        if line <= table.header or not any(cells):
             continue
-        if not columns:
-            columns = _header(cells)
-            mailing.columns = [name for name in columns if name]
-            address_at = _named_address_column(columns)
-            continue
-        if address_at is None:
-            address_at = _address_column_by_content(columns, cells)
         if len(mailing.rows) + len(mailing.left_out) >= MAX_ROWS:
             raise Unreadable(f"More than {MAX_ROWS:,} rows: split the file.")
-        _sort_in(mailing, number, cells, columns, address_at, in_subject, seen)
-    if not columns:
-        raise Unreadable("The file is empty: expected a header with a column 'email', and a row for each recipient.")
+        _sort_in(mailing, number, cells, columns, address_at, checked, seen)
     return mailing
-
-
-def _decoded(content: bytes) -> str:
-    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise Unreadable("This is an Excel workbook, not a CSV: save it as CSV.")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    elif b"\x00" in content:
-        raise Unreadable("This is not a text file: expected a CSV in UTF-8, UTF-16 or Windows-1252.")
-    else:
-        encodings = ["utf-8-sig", "cp1252"]
-    for encoding in encodings:
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise Unreadable("The file's encoding is none of UTF-8, UTF-16 and Windows-1252: save it as CSV UTF-8.")
-
-
-def _records(text: str) -> Iterator[list[str]]:
-    first, _, rest = text.partition("\n")
-    if first.strip().strip('"').lower().startswith("sep=") and len(first.strip().strip('"')) == 5:
-        # Excel reads this line as an instruction and does not count it.
-        delimiter, text = first.strip().strip('"')[-1], rest
-    else:
-        delimiter = _delimiter(text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    number = 0
-    try:
-        for number, record in enumerate(reader, start=1):  # noqa: B007
-            yield record
-    except csv.Error as error:
-        raise Unreadable(f"Row {number + 1} (line {reader.line_num}) cannot be read: {error}.") from None
-
-
-def _delimiter(text: str) -> str:
-    """The separator that stands most often in the header, outside of quotes."""
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    bare = "".join(header.split('"')[::2])
-    return max(_DELIMITERS, key=bare.count)
 
 
 def _header(cells: list[str]) -> list[str]:
     if any("@" in cell for cell in cells):
         raise Unreadable("The first row must name the columns, for example email,first_name; it holds an address.")
+    names = names_of(cells)
+    columns = [name if cell else "" for name, cell in zip(names, cells, strict=True)]
     keys = [key(cell) for cell in cells if cell]
     if twice := sorted({name for name in keys if keys.count(name) > 1}):
         raise Unreadable(f"The header names {twice[0]!r} twice: give each column a name of its own.")
-    return cells
+    return columns
 
 
-def _named_address_column(columns: list[str]) -> int | None:
+def _address_column(columns: list[str], table: TextTable) -> int:
+    """The column whose cells are addresses: of several one that is called so, else the one with most of them.
+
+    A column that is only called "address" may hold streets.
+    """
+    filled, addresses = [0] * len(columns), [0] * len(columns)
+    for _, record in islice(table.records(), 1, _TELLING):
+        for at, cell in enumerate(record[: len(columns)]):
+            filled[at] += bool(cell.strip())
+            addresses[at] += _LIKE_ADDRESS.fullmatch(cell.strip()) is not None
     keys = [key(name) for name in columns]
-    return next((keys.index(name) for name in _ADDRESS_COLUMNS if name in keys), None)
-
-
-def _address_column_by_content(columns: list[str], cells: list[str]) -> int:
-    for index, cell in enumerate(cells[: len(columns)]):
-        if "@" in cell:
-            return index
-    named = ", ".join(name for name in columns if name)
-    raise Unreadable(f"No column of addresses: name it 'email'. There are: {named}.")
+    named = [keys.index(name) for name in _ADDRESS_COLUMNS if name in keys]
+    sure = next((at for at in named if addresses[at] * 2 > filled[at]), None)
+    if sure is not None:
+        return sure
+    best = max(range(len(columns)), key=lambda at: addresses[at])
+    if addresses[best]:
+        return best
+    if named:
+        return named[0]
+    there = ", ".join(name for name in columns if name)
+    if not any(filled):
+        raise Unreadable(f"No column of addresses: name it 'email', and put rows below it. There are: {there}.")
+    raise Unreadable(f"No column of addresses: name it 'email'. There are: {there}.")
 
 
 def _sort_in(mailing: Mailing, number: int, cells: list[str], columns: list[str], address_at: int,
-             in_subject: Iterable[str], seen: dict[str, int]) -> None:  # fmt: skip
+             checked: Mapping[str, list[str]], seen: dict[str, int]) -> None:  # fmt: skip
     """Add one row to the usable ones, or to those left out."""
     raw = cells[address_at] if address_at < len(cells) else ""
     values = {key(name): cell for name, cell in zip(columns, cells, strict=False) if name}
-    broken = next((name for name in in_subject if CONTROL.search(values.get(name, ""))), None)
+    broken = next((name for name in checked["subject"] if CONTROL.search(values.get(name, ""))), None)
+    wrong = next((name for names in checked.values() for name in names if no_value(values.get(name, ""))), None)
     reason, is_duplicate, address = "", False, ""
     if not raw:
         reason = "no address"
@@ -171,6 +169,8 @@ def _sort_in(mailing: Mailing, number: int, cells: list[str], columns: list[str]
         reason = f"{len(cells)} cells, the header has {len(columns)}"
     elif broken:
         reason = f"a line break in {broken}, which the subject uses"
+    elif wrong:
+        reason = f"{wrong} holds {no_value(values[wrong])}"
     else:
         try:
             address = parse(raw).address

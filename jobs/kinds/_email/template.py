@@ -1,6 +1,7 @@
 """Fields in a text: {{ first_name }}, and {{ first_name|friend }} with what stands there where the cell is blank."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from django.utils.html import escape
@@ -9,8 +10,8 @@ _FIELD = re.compile(r"\{\{\s*([^{}|]+?)\s*(?:\|([^{}]*))?\}\}")
 
 
 def key(name: str) -> str:
-    """What a column and a field are compared by: "First name" and first_name are the same."""
-    return re.sub(r"[\s_-]+", "_", name.strip().casefold())
+    """What a column and a field are compared by: "First name" and first_name are the same, and é and e with ´."""
+    return re.sub(r"[\s_-]+", "_", unicodedata.normalize("NFC", name).strip().casefold())
 
 
 def fields(text: str) -> list[str]:

@@ -14,6 +14,7 @@ from jobs.kinds._email.addresses import parse
 from jobs.kinds._email.book import SENDING
 from jobs.kinds._email.conversation import DEFERRED, REFUSED, SENT, UNKNOWN
 from jobs.kinds._email.template import key
+from jobs.kinds._tables.choices import Choice
 
 UNSENT, IN_DOUBT = "unsent", "unknown"
 
@@ -48,7 +49,7 @@ def remaining(
         left = {name: [text for text in params[name] if is_wanted(parse(text).address)] for name in ("to", "cc", "bcc")}
         return left if any(left.values()) else None
     file = params["recipients"][0]
-    found = mailing.read(content(file))
+    found = mailing.read(content(file), choice=Choice.from_params(params))
     rows = [row for row in found.rows if is_wanted(row.address)]
     if not rows:
         return None
@@ -56,4 +57,6 @@ def remaining(
     writer = csv.writer(text)
     writer.writerow(found.columns)
     writer.writerows([row.values.get(key(column), "") for column in found.columns] for row in rows)
-    return {"recipients": [SimpleUploadedFile(file["name"], text.getvalue().encode(), "text/csv")]}
+    # The new file is plain: what was chosen for the old one is not true of it.
+    plain = {"encoding": "", "separator": "", "header": None}
+    return {"recipients": [SimpleUploadedFile(file["name"], text.getvalue().encode(), "text/csv")], **plain}

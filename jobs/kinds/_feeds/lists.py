@@ -1,6 +1,5 @@
 """Lists of URLs: typed, or as a text, CSV or OPML file."""
 
-import csv
 import io
 import re
 import xml.parsers.expat
@@ -8,7 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from jobs.core.errors import PermanentError
 from jobs.kinds._net import urls
+from jobs.kinds._tables import encodings
+from jobs.kinds._tables.choices import AS_FOUND, Choice
+from jobs.kinds._tables.text import TextTable
 
 MOST_URLS = 10_000
 #: Lines that a message names; URLs between two pauses of a long list.
@@ -28,7 +31,13 @@ class UrlList:
     duplicates: int
 
 
-def of(text: str, name: str, content: bytes | None, pause: Callable[[], object] = lambda: None) -> UrlList:
+def of(
+    text: str,
+    name: str,
+    content: bytes | None,
+    pause: Callable[[], object] = lambda: None,
+    choice: Choice = AS_FOUND,
+) -> UrlList:
     """The URLs of a text and of a file. Raises Unusable.
 
     name: of the file; its suffix says what it is. pause: called now and then while a long list is read.
@@ -36,7 +45,7 @@ def of(text: str, name: str, content: bytes | None, pause: Callable[[], object] 
     found: dict[str, None] = {}
     problems: list[str] = []
     count = 0
-    sources = [_lines(text), _file(name, content) if content is not None else []]
+    sources = [_lines(text), _file(name, content, choice) if content is not None else []]
     for where, raw in (entry for source in sources for entry in source):
         count += 1
         if count > MOST_URLS:
@@ -61,47 +70,36 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
             yield f"Line {number}", raw
 
 
-def _file(name: str, content: bytes) -> Iterable[tuple[str, str]]:
+def _file(name: str, content: bytes, choice: Choice) -> Iterable[tuple[str, str]]:
     suffix = PurePath(name).suffix.lower()
     if suffix in (".opml", ".xml"):
         return _opml(name, content)
-    text = _decoded(name, content)
-    if suffix in (".csv", ".tsv"):
-        return _csv(name, text)
+    try:
+        if suffix in (".csv", ".tsv"):
+            return list(_csv(name, TextTable.open(content, choice)))
+        encoding = choice.encoding or encodings.find(lambda: io.BytesIO(content)).name
+        text = content.decode(encoding).removeprefix("\ufeff")
+    except (PermanentError, UnicodeDecodeError) as error:
+        raise Unusable(f"{name} cannot be read: {error}") from error
     return ((f"{name}, {where.lower()}", raw) for where, raw in _lines(text))
 
 
-def _decoded(name: str, content: bytes) -> str:
-    if b"\0" in content:
-        raise Unusable(f"{name} is not a text file.")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", "replace")
-
-
-def _csv(name: str, text: str) -> Iterator[tuple[str, str]]:
+def _csv(name: str, table: TextTable) -> Iterator[tuple[str, str]]:
     """The column with a URL's name, else the first in which the first row has one."""
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    rows = ((number, row) for number, row in enumerate(csv.reader(io.StringIO(text), delimiter=delimiter), start=1))
     column = None
-    try:
-        for number, row in rows:
-            if not any(cell.strip() for cell in row):
+    for number, (line, row) in enumerate(table.every_record(), start=1):
+        if line < table.header or not any(cell.strip() for cell in row):
+            continue
+        if column is None:
+            names = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in row]
+            column = next((names.index(wanted) for wanted in _COLUMNS if wanted in names), None)
+            if column is not None:
                 continue
+            column = next((index for index, cell in enumerate(row) if "://" in cell), None)
             if column is None:
-                names = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in row]
-                column = next((names.index(wanted) for wanted in _COLUMNS if wanted in names), None)
-                if column is not None:
-                    continue
-                column = next((index for index, cell in enumerate(row) if "://" in cell), None)
-                if column is None:
-                    raise Unusable(f"{name}: no column “url”, and none with a URL in its first row.")
-            if column < len(row) and (raw := row[column].strip()):
-                yield f"{name}, row {number}", raw
-    except csv.Error as error:
-        raise Unusable(f"{name} cannot be read as CSV: {error}.") from error
+                raise Unusable(f"{name}: no column “url”, and none with a URL in its first row.")
+        if column < len(row) and (raw := row[column].strip()):
+            yield f"{name}, row {number}", raw
 
 
 def _opml(name: str, content: bytes) -> list[tuple[str, str]]:

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from jobs.core.errors import PermanentError
 from jobs.kinds._tables import json_lines
+from jobs.kinds._tables.cells import no_value
+from jobs.kinds._tables.choices import AS_FOUND, Choice
 from jobs.kinds._tables.text import SUFFIXES, TextTable
 
 ACCEPT = (*SUFFIXES, ".xlsx", *json_lines.SUFFIXES)
@@ -28,21 +30,23 @@ class Rows(Protocol):
     #: What a place in the file is called: "line" or "row".
     word: str
     count: int
+    #: How the file was read, in sentences.
+    notes: list[str]
 
     def __iter__(self) -> Iterator[Row]: ...
 
 
-def open_rows(path: Path, name: str) -> Rows:
+def open_rows(path: Path, name: str, choice: Choice = AS_FOUND) -> Rows:
     """Raises PermanentError for whatever makes the file unreadable, or empty."""
     suffix = Path(name).suffix.lower()
     if not path.stat().st_size:
         raise PermanentError(f"{name} is empty. Expected a table with a header and rows.")
     rows: Rows = (
-        TextRows(path)
+        TextRows(path, choice)
         if suffix in SUFFIXES
         else JsonRows(path)
         if suffix in json_lines.SUFFIXES
-        else SheetRows(path, name)
+        else SheetRows(path, name, choice)
     )
     if not rows.count:
         raise PermanentError(f"{name} has no rows. Expected one for each job.")
@@ -52,8 +56,11 @@ def open_rows(path: Path, name: str) -> Rows:
 class TextRows:
     word = "line"
 
-    def __init__(self, path: Path):
-        self._table = TextTable.open(path)
+    def __init__(self, path: Path, choice: Choice):
+        self._table = TextTable.open(path, choice)
+        if doubt := self._table.in_doubt():
+            raise PermanentError(f"Choose the table's encoding, so that no job gets gibberish. {doubt}.")
+        self.notes = [f"Read as {self._table.how}."]
         self.columns = self._table.names
         self.count = sum(1 for _ in self._table.records()) - 1
 
@@ -72,6 +79,7 @@ class JsonRows:
 
     def __init__(self, path: Path):
         self._path = path
+        self.notes: list[str] = []
         names: dict[str, None] = {}
         self.count = 0
         for _, value, _ in json_lines.objects(path):
@@ -87,13 +95,17 @@ class JsonRows:
 class SheetRows:
     word = "row"
 
-    def __init__(self, path: Path, name: str):
-        from jobs.kinds._tables.workbook import explained, first_sheet
+    def __init__(self, path: Path, name: str, choice: Choice):
+        from jobs.kinds._tables.workbook import explained, open_sheet
 
         with explained(name):
-            self._sheet = first_sheet(path, name)
+            self._sheet = open_sheet(path, name, choice)
+        self.notes = self._sheet.notes
         self.columns, self.count = self._sheet.frame.columns, self._sheet.frame.height
 
     def __iter__(self) -> Iterator[Row]:
         for index, cells in enumerate(self._sheet.frame.iter_rows()):
-            yield Row(self._sheet.row_of(index), dict(zip(self.columns, cells, strict=True)))
+            wrong = ((column, no_value(cell)) for column, cell in zip(self.columns, cells, strict=True))
+            problem = next((f"{column} holds {what}." for column, what in wrong if what), "")
+            values = {} if problem else dict(zip(self.columns, cells, strict=True))
+            yield Row(self._sheet.row_of(index), values, problem)

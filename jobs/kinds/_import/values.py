@@ -22,6 +22,9 @@ def parameter(field: forms.Field, value: Any) -> Any:
             return value.date().isoformat()
         case dt.datetime() | dt.date() | dt.time():
             return value.isoformat()
+        case dt.timedelta():
+            minutes, seconds = divmod(round(value.total_seconds()), 60)
+            return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
         case float() if value.is_integer():
             return int(value)  # sheets know one type of number only
         case bool() | list() | dict():

@@ -29,7 +29,7 @@ class Chart:
 
 def bars(items: Sequence[tuple[str, float]], *, muted: Sequence[str] = ()) -> str:
     """Horizontal bars, one per (label, value); those in `muted` are grey."""
-    labels = [_cut(label, 34) for label, _ in items]
+    labels = [words.cut(label, 34) for label, _ in items]
     left = min(WIDTH * 0.36, max(_wide(label) for label in labels) + 8)
     right = max(_wide(words.short(value)) for _, value in items) + 8
     low, high = min(0.0, *(value for _, value in items)), max(0.0, *(value for _, value in items))
@@ -115,7 +115,7 @@ def multiples(series: Sequence[tuple[str, Sequence[tuple[str, float | None]]]]) 
         frame = _Frame(low, high, width, height, left=0.0, top=16.0, bottom=12.0)
         step = frame.across / max(1, len(points))
         inner = [
-            _text(0, 8, _cut(name, 24), "start", INK),
+            _text(0, 8, words.cut(name, 24), "start", INK),
             _text(width, 8, words.short(max((value for _, value in points if value is not None), default=None)), "end"),
             _line(0, frame.y(0), width, frame.y(0), GREY),
             _path(points, frame, step),
@@ -205,10 +205,6 @@ def _text(x: float, y: float, text: str, anchor: str, colour: str = SOFT) -> str
 def _printable(text: str) -> str:
     """XML has no place for control characters."""
     return "".join(mark if mark.isprintable() else " " for mark in text)
-
-
-def _cut(text: str, most: int) -> str:
-    return text[: most - 1] + "…" if len(text) > most else text
 
 
 def _wide(text: str) -> float:

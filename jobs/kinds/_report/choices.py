@@ -1,6 +1,7 @@
 """What a submitter may ask for, and the words for it."""
 
 import csv
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,10 @@ class Question:
 
     group_by: tuple[str, ...] = ()
     measure: str = ""
+    #: The first is that of the headline, the order and the charts.
     measures: tuple[str, ...] = ()
+    #: The same as they were asked for, the order of columns in files for machines.
+    columns: tuple[str, ...] = ()
     bucket: str = ""
     bucket_column: str = ""
     bad_as_missing: bool = False
@@ -37,10 +41,16 @@ class Question:
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> "Question":
         measure = params.get("measure") or ""
+        columns = tuple(params.get("measures") or ()) or (USUAL_MEASURES if measure else ("count",))
+        measures = columns
+        if measure and len(measures) > 1 and measures[0] == "count":
+            # Whoever names a column wants it in the headline, the order and the charts.
+            measures = (measures[1], "count", *measures[2:])
         return cls(
             group_by=tuple(split_names(params.get("group_by") or "")),
             measure=measure,
-            measures=tuple(params.get("measures") or ()) or (USUAL_MEASURES if measure else ("count",)),
+            measures=measures,
+            columns=columns,
             bucket=params.get("bucket") or "",
             bucket_column=params.get("bucket_column") or "",
             bad_as_missing=params.get("bad_values") == "missing",
@@ -55,7 +65,7 @@ def split_names(text: str) -> list[str]:
 
 def find_column(name: str, columns: Iterable[str]) -> str | None:
     """The column of that name, whatever its case; None where there is none."""
-    columns = list(columns)
+    columns, name = list(columns), unicodedata.normalize("NFC", name)
     if name in columns:
         return name
     return next((column for column in columns if column.lower() == name.strip().lower()), None)

@@ -24,14 +24,21 @@ MISSING = "(missing)"
 ADDITIVE = ("count", "sum")
 
 
-def asked(groups: Groups, by_group: Groups | None, by_time: Groups | None, question: Question) -> list[Chart]:
+def asked(
+    groups: Groups,
+    by_group: Groups | None,
+    by_time: Groups | None,
+    question: Question,
+    profiles: list[ColumnProfile],
+) -> list[Chart]:
     """The charts of a question: over time, by group, and the biggest groups over time."""
     measure = groups.measures[0]
     found = []
     if by_time and by_time.frame.height > 1:
-        found.append(
-            Chart(f"{_head(measure)} by {question.bucket}", charts.over_time(_timeline(by_time.frame, question)))
-        )
+        ends = [words.bucket(start, question.bucket) for start in cut_off(by_time.frame, question, profiles)]
+        note = f"Not whole, since the data begin or end within: {words.listed(ends)}." if ends else ""
+        drawn = charts.over_time(_timeline(by_time.frame, question))
+        found.append(Chart(f"{_head(measure)} by {question.bucket}", drawn, note))
     if by_group and by_group.frame.height > 1:
         found.append(_by_group(by_group, question))
     if by_time and by_group and by_group.frame.height > 1 and by_time.frame.height > 2:
@@ -68,6 +75,24 @@ def _multiples(groups: Groups, by_group: Groups, by_time: Groups, question: Ques
     which = f"the {len(series)} largest groups" if by_group.frame.height > len(series) else "each group"
     title = f"{_head(groups.measures[0])} by {question.bucket}, {which}"
     return Chart(title, charts.multiples(series), "All on the same scale; the figure is the highest.")
+
+
+def cut_off(frame: "pl.DataFrame", question: Question, profiles: list[ColumnProfile]) -> list[Any]:
+    """The first and the last bucket, where the data begin or end within: what adds up in them is no week or month."""
+    column = next((column for column in profiles if column.name == question.bucket_column), None)
+    starts = frame["__bucket"].drop_nulls().to_list()
+    if column is None or not column.figures or not starts or question.bucket not in ("week", "month"):
+        return []
+    first, last = (_day(column.figures[part]) for part in ("min", "max"))
+    found = [min(starts)] if first > _day(min(starts)) else []
+    # Of the last day of all, 9999-12-31, there is no next one.
+    if last < date.max and _day(last + timedelta(days=1)) < _day(_after(max(starts), question.bucket)):
+        found.append(max(starts))
+    return list(dict.fromkeys(found))
+
+
+def _day(time: date) -> date:
+    return time.date() if isinstance(time, datetime) else time
 
 
 def _timeline(frame: "pl.DataFrame", question: Question) -> list[tuple[str, float | None]]:
@@ -161,7 +186,9 @@ def spread(scan: "pl.LazyFrame", question: Question, profiles: list[ColumnProfil
     import polars as pl
 
     numbers = [
-        column for column in profiles if column.type == NUMBER and column.figures and column.distinct > RANGES // 4
+        column
+        for column in profiles
+        if column.type == NUMBER and column.figures and not column.is_label and column.distinct > RANGES // 4
     ]
     if question.measure:
         numbers = [column for column in numbers if column.name == question.measure]
@@ -179,11 +206,10 @@ def spread(scan: "pl.LazyFrame", question: Question, profiles: list[ColumnProfil
     cut = [f"below {words.number(edges[0])}" for _ in [0] if edges[0] > low] + [
         f"above {words.number(edges[1])}" for _ in [0] if edges[1] < high
     ]
-    note = (
-        f"Values {' and '.join(cut)} are not drawn; they reach {words.number(low)} to {words.number(high)}."
-        if cut
-        else ""
-    )
+    ends = [f"the lowest is {words.number(low)}" for _ in [0] if edges[0] > low] + [
+        f"the highest is {words.number(high)}" for _ in [0] if edges[1] < high
+    ]
+    note = f"Values {' and '.join(cut)} are not drawn; {' and '.join(ends)}." if cut else ""
     return Chart(f"How {column.name} is spread (rows by value)", charts.ranges(counts), note)
 
 

@@ -19,6 +19,8 @@ from jobs.kinds._report.choices import (
     no_column,
     split_names,
 )
+from jobs.kinds._tables import choices
+from jobs.kinds._tables.choices import Choice
 from jobs.kinds._tables.peek import columns_of
 from jobs.kinds._tables.text import SUFFIXES
 
@@ -36,6 +38,7 @@ class ReportForm(Kind.Form):
         max_size=500 * MB,
         help_text="CSV, XLSX, JSON Lines or Parquet, up to 500 MB. The first row names the columns.",
     )
+    encoding, separator, sheet, header = choices.fields()
     since = forms.CharField(
         required=False,
         initial="7d",
@@ -107,7 +110,7 @@ class ReportForm(Kind.Form):
             return None
 
     def _check_columns(self, data: dict[str, Any], from_file: bool) -> None:
-        columns = columns_of(data.get("table")) if from_file else list(history.COLUMNS)
+        columns = columns_of(data.get("table"), Choice.from_params(data)) if from_file else list(history.COLUMNS)
         if not columns:
             return
         asked = [("group_by", name) for name in split_names(data.get("group_by") or "")]

@@ -7,12 +7,14 @@ from jobs.core.errors import PermanentError
 from jobs.kinds._report import parsing
 from jobs.kinds._report.choices import MEASURES, Question, find_column, no_column
 from jobs.kinds._report.parsing import DATE, MOMENT, NUMBER, TIMES
-from jobs.kinds._report.typed import Table
+from jobs.kinds._report.typed import Table, text_of
 
 if TYPE_CHECKING:
     import polars as pl
 
 _TRUNCATE = {"hour": "1h", "day": "1d", "week": "1w", "month": "1mo"}
+#: Places that an error names.
+NAMED = 5
 _BUCKET, _MEASURED = "__bucket", "__measured"
 
 
@@ -105,12 +107,15 @@ def _as(name: str, wanted: tuple[str, ...], word: str, question: Question, table
     bad = (
         table.scan().with_row_index("__row").filter(pl.col(name).is_not_null() & value.is_null()).select("__row", name)
     )
-    first = bad.head(1).collect(engine="streaming")
+    first = bad.head(NAMED).collect(engine="streaming")
     if first.height and not question.bad_as_missing:
-        row, text = first.row(0)
-        line = f"{table.source.line_word.capitalize()} {table.source.line_of(row):,}"
+        _, text = first.row(0)
+        places = [f"{table.source.line_of(row):,}" for row in first["__row"]]
+        line = f"{table.source.line_word.capitalize()} {places[0]}"
+        also = f" (and in {table.source.line_word}s {', '.join(places[1:])})" if places[1:] else ""
+        also = also if len(places) != 2 else also.replace(f"{table.source.line_word}s", table.source.line_word)
         raise PermanentError(
-            f"{line}: {name} is {text[:60]!r}, where {word} are expected. Correct it, "
+            f"{line}: {name} is {text[:60]!r}, where {word} are expected{also}. Correct it, "
             'or choose "Count them as missing" for values that do not fit.'
         )
     return value, bad.select(pl.len()).collect(engine="streaming").item()
@@ -125,19 +130,33 @@ def grouped(scan: "pl.LazyFrame", question: Question, by: tuple[str, ...], bucke
     import polars as pl
 
     keys = ([_BUCKET] if bucket else []) + [f"k{n}" for n in range(len(by))]
-    named = scan.with_columns(pl.col(name).alias(f"k{n}") for n, name in enumerate(by))
-    whole = bool(question.measure) and scan.collect_schema()[_MEASURED].is_integer()
+    schema = scan.collect_schema()
+    named = scan.with_columns(_key(name, schema).alias(f"k{n}") for n, name in enumerate(by))
+    whole = bool(question.measure) and schema[_MEASURED].is_integer()
     measures = {f"m{n}": _measure(measure, whole) for n, measure in enumerate(question.measures)}
     frame = named.group_by(keys).agg(**measures) if keys else named.select(**measures)
     if keys:
-        biggest = "m0" if measures else keys[0]
-        order = ([_BUCKET] if bucket else []) + [biggest] + keys[1 if bucket else 0 :]
-        descending = [name == biggest for name in order]
-        frame = frame.sort(order, descending=descending, nulls_last=True)
+        # Of groups as large as each other 9 comes before 10: numbers by their size.
+        numbers = [n for n, name in enumerate(by) if schema[name].is_numeric()]
+        order: list[tuple[pl.Expr, bool]] = [(pl.col(_BUCKET), False)] if bucket else []
+        order.append((pl.col("m0"), True))
+        order += [(pl.col(f"k{n}").cast(pl.Float64, strict=False), False) for n in numbers]
+        order += [(pl.col(f"k{n}"), False) for n in range(len(by))]
+        frame = frame.sort([key for key, _ in order], descending=[down for _, down in order], nulls_last=True)
     heads = ([f"{question.bucket_column} by {question.bucket}"] if bucket else []) + list(by)
     return Groups(
         heads, [measure_head(name, question.measure) for name in question.measures], frame.collect(engine="streaming")
     )
+
+
+def _key(name: str, schema: "pl.Schema") -> "pl.Expr":
+    """What rows are grouped by: of numbers the text that stands in the file, so that 1.1 and 1.10 are two versions and
+    the year 2023 is shown as it is written."""
+    import polars as pl
+
+    if text_of(name) in schema:
+        return pl.col(text_of(name))
+    return pl.col(name).cast(pl.String).str.replace(r"\.0$", "") if schema[name].is_numeric() else pl.col(name)
 
 
 def measure_head(measure: str, column: str) -> str:

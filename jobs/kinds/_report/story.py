@@ -7,7 +7,7 @@ from typing import Any
 from jobs.kinds._report import words
 from jobs.kinds._report.charts import Chart
 from jobs.kinds._report.choices import Question
-from jobs.kinds._report.figures import ADDITIVE
+from jobs.kinds._report.figures import ADDITIVE, cut_off
 from jobs.kinds._report.grouping import Groups
 from jobs.kinds._report.parsing import TIMES
 from jobs.kinds._report.profile import ColumnProfile
@@ -80,7 +80,7 @@ def summary(
     if by_group and by_group.frame.height > 1:
         said.append(_leader(by_group, question))
     if by_time and by_time.frame.height > 2:
-        said.append(_peak(by_time, question))
+        said.append(_peak(by_time, question, profiles))
     if not by_group and not by_time:
         said += _notable(profiles, table.rows)
     return " ".join(filter(None, said))
@@ -115,13 +115,18 @@ def _leader(groups: Groups, question: Question) -> str:
     return f"{of} {words.large(values[0])} ({groups.measures[0]}), {last} last with {words.large(values[-1])}."
 
 
-def _peak(times: Groups, question: Question) -> str:
+def _peak(times: Groups, question: Question, profiles: list[ColumnProfile]) -> str:
     import polars as pl
 
     known = times.frame.filter(pl.col("__bucket").is_not_null() & pl.col("m0").is_not_null())
     if known.height < 3:
         return ""
-    high, low = known.row(known["m0"].arg_max()), known.row(known["m0"].arg_min())
+    # What adds up in a week that is cut off is no lowest week.
+    partial = cut_off(known, question, profiles) if question.measures[0] in ADDITIVE else []
+    whole = known.filter(~pl.col("__bucket").is_in(partial)) if partial else known
+    if whole.height < 2:
+        return ""
+    high, low = known.row(known["m0"].arg_max()), whole.row(whole["m0"].arg_min())
     if high[1] == low[1]:
         return ""
     best, worst = (_named(row[0], question.bucket) for row in (high, low))

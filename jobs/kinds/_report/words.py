@@ -32,9 +32,14 @@ def alike(values: Sequence[float | int | None]) -> list[str]:
 
 def large(value: float | None) -> str:
     """11.8 million: for sentences."""
-    for unit, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
-        if value is not None and abs(value) >= unit:
-            return f"{value / unit:,.3g} {name}".replace("-", "−") if abs(value) < 1000 * unit else number(value)
+    units = ((1e6, "million"), (1e9, "billion"), (1e12, "trillion"))
+    for unit, name in units:
+        # 999,999,999 is rounded to 1 billion, not to 1e+03 million.
+        scaled = float(f"{(value or 0) / unit:.3g}")
+        if 1 <= abs(scaled) < 1000:
+            return f"{scaled:g} {name}".replace("-", "−")
+    if value is not None and abs(value) >= 9.995e14:
+        return f"{value / 1e12:,.0f} trillion".replace("-", "−")
     return number(value)
 
 
@@ -42,7 +47,7 @@ def short(value: float | None) -> str:
     """1.2M, 340k: for key figures beside bars and lines."""
     if value is None:
         return "–"
-    unit, name = _unit(abs(value))
+    unit, name = _unit(float(f"{abs(value):.3g}"))
     if not name:
         return number(float(f"{value:.4g}"))
     text = f"{value / unit:.3g}" if abs(value) < 1000 * unit else f"{value / unit:,.0f}"
@@ -96,8 +101,19 @@ def value(item: Any, longest: int = LONGEST) -> str:
             return f"{day(item)}, {item:%H:%M}"
         case dt.date():
             return day(item)
-    text = " ".join(str(item).split())
-    return text[: longest - 1] + "…" if len(text) > longest else text
+        case dt.time():
+            return f"{item:%H:%M:%S}" if item.second else f"{item:%H:%M}"
+    return cut(" ".join(str(item).split()), longest)
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or its beginning with "…": cut between words where that leaves most of it."""
+    if len(text) <= most:
+        return text
+    beginning = text[: most - 1]
+    words, space, _ = beginning.rpartition(" ")
+    whole = beginning if text[most - 1] == " " or len(words) < most * 2 // 3 or not space else words
+    return whole.rstrip() + "…"
 
 
 def bucket(start: Any, size: str) -> str:

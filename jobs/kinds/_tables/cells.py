@@ -1,7 +1,10 @@
-"""Values on their way into spreadsheets: nothing that arrives as data runs as a formula."""
+"""Values on their way out of spreadsheets and into them: nothing that arrives as data runs as a formula."""
 
 import datetime as dt
+import re
 from typing import Any
+
+from jobs.kinds._tables.sheet_xml import FORMULA
 
 #: Excel's limits: rows of a sheet, characters of a cell.
 MOST_ROWS = 1_048_576
@@ -18,6 +21,16 @@ NUMBER_FORMATS: dict[type, str] = {
     dt.datetime: "yyyy-mm-dd hh:mm",
 }
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+#: What stands in a cell of a workbook that no person wrote.
+_ERROR = re.compile(r"#(NULL!|DIV/0!|VALUE!|REF!|NAME\?|NUM!|N/A|SPILL!|CALC!|BLOCKED!|FIELD!|GETTING_DATA)")
+
+
+def no_value(cell: Any) -> str:
+    """What a cell of a workbook holds in place of a value, "" for a value: an error is no name and no number."""
+    if cell == FORMULA:
+        return "a formula that was never computed: open the workbook in a spreadsheet program and save it"
+    return f"the error {cell}" if isinstance(cell, str) and _ERROR.fullmatch(cell) else ""
 
 
 def harmless(value: Any) -> Any:

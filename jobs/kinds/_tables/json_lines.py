@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.core.errors import PermanentError
-from jobs.kinds._tables.text import LONGEST_FIELD, encoding_of
+from jobs.kinds._tables import encodings
+from jobs.kinds._tables.text import LONGEST_FIELD
 
 SUFFIXES = (".jsonl", ".ndjson")
 #: Characters beyond 16 bits are written as two halves, of which programs that shorten texts leave one.
@@ -21,7 +22,8 @@ def objects(path: Path) -> Iterator[tuple[int, dict[str, Any], int]]:
     Raises PermanentError, with the line, for what is no JSON object.
     """
     done = 0
-    with path.open(encoding=encoding_of(path), newline="") as file:
+    encoding = encodings.find(lambda: path.open("rb")).name
+    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
         for number, line in enumerate(iter(partial(file.readline, LONGEST_FIELD + 1), ""), start=1):
             done += len(line)
             if line.strip():

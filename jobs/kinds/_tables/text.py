@@ -1,93 +1,52 @@
 """Tables in text: their encoding, delimiter, header and rows. Plain Python, because forms look at headers too."""
 
-import codecs
 import csv
 import io
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 from typing import IO
 
 from jobs.core.errors import PermanentError
+from jobs.kinds._tables import encodings
+from jobs.kinds._tables.choices import AS_FOUND, Choice
+from jobs.kinds._tables.encodings import Found
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 SUFFIXES = (".csv", ".tsv", ".txt")
-SAMPLE = 64 * 1024
-CHUNK = 1024 * 1024
+SAMPLE = encodings.SAMPLE
 #: [characters] A longer field is a quotation mark without its partner, not a value.
 LONGEST_FIELD = 8 * 1024 * 1024
 #: [characters] read at a time, so that a file without line ends does not fill the memory.
 LONGEST_LINE = 8 * LONGEST_FIELD
 #: Ragged lines that an error names.
 NAMED = 5
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-
-
-def encoding_of(path: Path) -> str:
-    """UTF-8, UTF-16 or Windows-1252, whichever all of the file can be read as.
-
-    Raises PermanentError, with line and byte, where it is none of them.
-    """
-    with path.open("rb") as file:
-        if found := _encoding_by_sample(file.read(SAMPLE)):
-            return found
-        file.seek(0)
-        if _decodes(file, "utf-8"):
-            return "utf-8"
-        file.seek(0)
-        lines = 1
-        for chunk in iter(lambda: file.read(CHUNK), b""):
-            try:
-                chunk.decode("cp1252")
-            except UnicodeDecodeError as error:
-                line = lines + chunk.count(b"\n", 0, error.start)
-                raise PermanentError(
-                    f"Line {line}: byte 0x{chunk[error.start]:02X} is neither UTF-8 nor Windows-1252. "
-                    "Save the file as UTF-8 and upload it again."
-                ) from error
-            lines += chunk.count(b"\n")
-    return "cp1252"
-
-
-def _encoding_by_sample(sample: bytes) -> str | None:
-    for bom, name in _BOMS:
-        if sample.startswith(bom):
-            return name
-    even, odd = sample[::2].count(0), sample[1::2].count(0)
-    if odd > len(sample) // 8 and not even:
-        return "utf-16-le"
-    if even > len(sample) // 8 and not odd:
-        return "utf-16-be"
-    if even or odd:
-        raise PermanentError("This is no text: it holds zero bytes. Expected CSV as UTF-8, UTF-16 or Windows-1252.")
-    return None
-
-
-def _decodes(file: IO[bytes], encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        for chunk in iter(lambda: file.read(CHUNK), b""):
-            decoder.decode(chunk)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
+#: Marks the start of a text. In its midst it is left from files that were put together, and would make twins of values.
+_MARK = "\ufeff"
 
 
 def delimiter_of(sample: str) -> str:
     """The delimiter that cuts most lines into as many fields as the first one; if none does, one that is not there."""
 
-    def score(delimiter: str) -> tuple[float, int]:
-        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+    def score(delimiter: str) -> tuple[float, float, int]:
+        try:
+            rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
+        except csv.Error:
+            return 0, 0, 0
+        widths = [len(row) for row in rows]
         if not widths or widths[0] < 2:
-            return 0, 0
-        return round(widths.count(widths[0]) / len(widths), 1), widths[0]
+            return 0, 0, 0
+        # "Name, Vorname;E-Mail": a sign before a space belongs to a text.
+        spaced = sum(cell.startswith(" ") for row in rows for cell in row[1:]) / max(1, sum(widths) - len(widths))
+        return round(widths.count(widths[0]) / len(widths), 1), -round(spaced), widths[0]
 
     lines = sample.splitlines(keepends=True)[:200]
     best = max(DELIMITERS, key=score)
-    if any(score(best)):
+    if score(best)[0]:
         return best
     # One column: a comma in it belongs to the values.
     return next((delimiter for delimiter in DELIMITERS if delimiter not in sample), best)
@@ -98,7 +57,8 @@ def names_of(row: Iterable[str]) -> list[str]:
     names: dict[str, None] = {}
     again: Counter[str] = Counter()
     for number, cell in enumerate(row, start=1):
-        name = stem = " ".join(str(cell).split())[:200] or f"column {number}"
+        # Macs write letters with their accents apart, which nobody does who names a column.
+        name = stem = unicodedata.normalize("NFC", " ".join(str(cell).split()))[:200] or f"column {number}"
         while name in names:
             again[stem] += 1
             name = f"{stem} ({again[stem] + 1})"
@@ -106,7 +66,7 @@ def names_of(row: Iterable[str]) -> list[str]:
     return list(names)
 
 
-def sniff_columns(file: IO[bytes]) -> list[str] | None:
+def sniff_columns(file: IO[bytes], choice: Choice = AS_FOUND) -> list[str] | None:
     """The column names of an uploaded text table from its first bytes, None where they cannot be told.
 
     Reads from the start and goes back there.
@@ -114,84 +74,90 @@ def sniff_columns(file: IO[bytes]) -> list[str] | None:
     file.seek(0)
     sample = file.read(SAMPLE)
     file.seek(0)
+    if len(sample) == SAMPLE:
+        sample = sample[: sample.rfind(b"\n") + 1] or sample
     try:
-        encoding = _encoding_by_sample(sample)
+        return TextTable.open(sample, choice).names
     except PermanentError:
         return None
-    if encoding is None:
-        encoding = "utf-8" if b"\xef\xbf\xbd" not in sample and _utf8_so_far(sample) else "cp1252"
-    text = sample.decode(encoding, errors="replace")
-    complete = text[: text.rfind("\n") + 1] or text
-    first, delimiter, _ = _dialect(complete)
-    try:
-        header = next(
-            (row for row in csv.reader(io.StringIO(complete[first:], newline=""), delimiter=delimiter) if row), []
-        )
-    except csv.Error:
-        return None
-    return names_of(header) or None
-
-
-def _utf8_so_far(sample: bytes) -> bool:
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _dialect(sample: str) -> tuple[int, str, int]:
-    """Where the header starts [characters], the delimiter, and lines before the header (Excel's "sep=;")."""
-    first_line = sample.split("\n", 1)[0]
-    if first_line.lower().startswith("sep=") and first_line[4:5] in DELIMITERS:
-        return len(first_line) + 1, first_line[4], 1
-    return 0, delimiter_of(sample), 0
 
 
 @dataclass(frozen=True)
 class TextTable:
     """A delimited text file whose shape is known: what its lines mean, not yet what its values are."""
 
-    path: Path
-    encoding: str
+    source: Path | bytes
+    encoding: Found
     delimiter: str
     names: list[str]
-    #: Whether the header had empty or repeated names.
-    renamed: bool
+    #: The header's cells as they stand in the file.
+    heads: list[str]
+    #: The header's line, from 1.
+    header: int
+    #: Lines before the first record: Excel's "sep=;" is none.
     skip: int
+    #: Whether marks of a text's start may stand in its midst.
+    has_marks: bool
 
     @classmethod
-    def open(cls, path: Path) -> "TextTable":
+    def open(cls, source: Path | bytes, choice: Choice = AS_FOUND) -> "TextTable":
         """Raises PermanentError for an empty or unreadable file."""
-        encoding = encoding_of(path)
-        with path.open(encoding=encoding, errors="replace", newline="") as file:
-            _, delimiter, skip = _dialect(file.read(SAMPLE))
-        table = cls(path, encoding, delimiter, [], False, skip)
-        header = next((row for _, row in table.records()), None)
+        encoding = Found(choice.encoding) if choice.encoding else encodings.find(partial(_opened, source))
+        if encoding.name == "utf-8":
+            encoding = Found("utf-8-sig", encoding.guesses)  # which reads both, whatever was chosen
+        with _text(source, encoding.name, errors="replace") as file:
+            sample = file.read(SAMPLE)
+        said, skip = _said_by_excel(sample)
+        body = "".join(sample.splitlines(keepends=True)[max(skip, choice.header - 1) :])
+        delimiter = choice.separator or said or delimiter_of(body)
+        has_marks = encodings.has_mark_within(partial(_opened, source), encoding.name)
+        table = cls(source, encoding, delimiter, [], [], choice.header, skip, has_marks)
+        header = next(((line, row) for line, row in table.records() if any(cell.strip() for cell in row)), None)
         if header is None:
+            if choice.header:
+                raise PermanentError(f"There is nothing on line {choice.header:,} nor below. Name the header's line.")
             raise PermanentError("The file is empty. Expected a header with column names, and rows below it.")
-        names = names_of(header)
-        return cls(path, encoding, delimiter, names, names != [cell.strip() for cell in header], skip)
+        heads = [cell.strip() for cell in header[1]]
+        return cls(source, encoding, delimiter, names_of(heads), heads, header[0], skip, has_marks)
 
-    def records(self) -> Iterator[tuple[int, list[str]]]:
-        """Every row that is not blank, the header among them, with the line it starts on.
+    @property
+    def renamed(self) -> bool:
+        """Whether the header had empty or repeated names."""
+        return len(set(self.heads)) < len(self.heads) or "" in self.heads
+
+    @property
+    def how(self) -> str:
+        """How it was read: UTF-8, semicolon between the values, header on line 1."""
+        between = f", {DELIMITERS[self.delimiter]} between the values" if len(self.names) > 1 else ""
+        return f"{self.encoding.label}{between}, header on line {self.header:,}"
+
+    def in_doubt(self) -> str:
+        """What else the text could be, each guess with a line as it reads; "" where its encoding is certain."""
+        rows = "; ".join(f"{encodings.label_of(name)}: {line!r}" for name, line in self.encoding.guesses)
+        return f"The text can be read in several encodings: {rows}" if rows else ""
+
+    def every_record(self) -> Iterator[tuple[int, list[str]]]:
+        """Every record, blank ones among them, with the line it starts on.
 
         Raises PermanentError for bytes that the encoding does not know, and for quotation marks without their partner.
         """
         before = csv.field_size_limit(LONGEST_FIELD)
         end = 0
-        with self.path.open(encoding=self.encoding, newline="") as file:
+        with _text(self.source, self.encoding.name) as file:
+            lines: Iterator[str] = iter(partial(file.readline, LONGEST_LINE), "")
             # Strict: otherwise a quotation mark without its partner takes in the rows up to the next one, unseen.
-            reader = csv.reader(iter(partial(file.readline, LONGEST_LINE), ""), delimiter=self.delimiter, strict=True)
+            if self.has_marks:
+                lines = map(methodcaller("replace", _MARK, ""), lines)
+            reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
             try:
                 for row in reader:
                     start, end = end + 1, reader.line_num
-                    if row and start > self.skip:
+                    if start > self.skip:
                         yield start, row
             except UnicodeError as error:
                 raise PermanentError(
-                    f"Line {self._unreadable_line()} cannot be read as {self.encoding.upper()}, unlike its start. "
-                    "Save the file as UTF-8 and upload it again."
+                    f"Line {self._unreadable_line()} cannot be read as {self.encoding.label}. "
+                    "Choose its encoding, or save the file as UTF-8 and upload it again."
                 ) from error
             except csv.Error as error:
                 raise PermanentError(
@@ -200,8 +166,12 @@ class TextTable:
             finally:
                 csv.field_size_limit(before)
 
+    def records(self) -> Iterator[tuple[int, list[str]]]:
+        """The header and every row below it that is not blank, with the line it starts on. Raises as above."""
+        return ((line, row) for line, row in self.every_record() if row and line >= self.header)
+
     def _unreadable_line(self) -> int:
-        with self.path.open(encoding=self.encoding, errors="replace") as file:
+        with _text(self.source, self.encoding.name, errors="replace") as file:
             return next((number for number, line in enumerate(file, start=1) if "\ufffd" in line), 1)
 
     def copy_rows(self, target: Path, report: Callable[[int], None]) -> int:
@@ -250,3 +220,19 @@ def _reason(error: str) -> str:
     if "expected after" in error:
         return "text follows a closing quotation mark; one that belongs to the value is written twice"
     return error
+
+
+def _opened(source: Path | bytes) -> IO[bytes]:
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+
+
+def _text(source: Path | bytes, encoding: str, errors: str = "strict") -> IO[str]:
+    return io.TextIOWrapper(_opened(source), encoding=encoding, errors=errors, newline="")
+
+
+def _said_by_excel(sample: str) -> tuple[str, int]:
+    """The delimiter that a first line "sep=;" names, and the lines that this takes."""
+    first = sample.partition("\n")[0].strip('\r"')
+    if first.lower().startswith("sep=") and first[4:] in DELIMITERS:
+        return first[4:], 1
+    return "", 0

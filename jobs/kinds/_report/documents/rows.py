@@ -36,7 +36,9 @@ def listings(report: Report, most: int, formats: Sequence[str]) -> list[Listing]
 def _listing(groups: Groups, bucket: str, most: int, full: Sequence[str]) -> Listing:
     keys = len(groups.keys)
     columns = []
-    for at, series in enumerate(groups.frame.head(most).iter_columns()):
+    # Of groups by time the newest are worth most, of others the largest, which come first.
+    shown = groups.frame.tail(most) if bucket else groups.frame.head(most)
+    for at, series in enumerate(shown.iter_columns()):
         values = series.to_list()
         if at >= keys:
             columns.append(words.alike(values))
@@ -45,7 +47,7 @@ def _listing(groups: Groups, bucket: str, most: int, full: Sequence[str]) -> Lis
     note = ""
     if groups.frame.height > most:
         elsewhere = f", all in the {words.listed([name.upper() for name in full])}" if full else ""
-        note = f"The first {most:,} of {groups.frame.height:,} groups{elsewhere}."
+        note = f"The {'newest' if bucket else 'first'} {most:,} of {groups.frame.height:,} groups{elsewhere}."
     return Listing(
         title=f"By {words.listed([bucket, *groups.keys[1:]] if bucket else groups.keys)}",
         heads=groups.heads,
@@ -85,5 +87,5 @@ def number_rows(report: Report) -> list[list[str]]:
     return [
         [words.value(column.name), *words.alike([column.figures.get(part) for part in FIGURES])]
         for column in report.profiles
-        if column.type == NUMBER and column.figures
+        if column.type == NUMBER and column.figures and not column.is_label
     ]

@@ -3,9 +3,11 @@
 import csv
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.kinds._report import words
+from jobs.kinds._report.choices import Question
+from jobs.kinds._report.grouping import Groups
 from jobs.kinds._report.profile import FIGURES
 from jobs.kinds._report.story import Report
 from jobs.kinds._tables.cells import (
@@ -17,6 +19,9 @@ from jobs.kinds._tables.cells import (
     plain,
     write_cell,
 )
+
+if TYPE_CHECKING:
+    import polars as pl
 
 PROFILE_HEAD = ["column", "type", "missing", "distinct", *FIGURES, "most frequent"]
 
@@ -33,12 +38,21 @@ def profile_rows(report: Report) -> list[list[Any]]:
     ]  # fmt: skip
 
 
+def _as_asked(groups: Groups, question: Question) -> tuple[list[str], "pl.DataFrame"]:
+    """The heads and the groups with their measures in the order in which they were asked for."""
+    keys, order = len(groups.keys), [question.measures.index(name) for name in question.columns]
+    names = groups.frame.columns
+    heads = groups.keys + [groups.measures[at] for at in order]
+    return heads, groups.frame.select(names[:keys] + [names[keys + at] for at in order])
+
+
 def write_csv(report: Report, path: Path) -> None:
     """The groups, or the column profile where nothing was asked; UTF-8 with a mark, so that Excel reads it right."""
     head: list[str] = PROFILE_HEAD
     rows: Iterable[Iterable[Any]] = profile_rows(report)
     if report.groups:
-        head, rows = report.groups.heads, report.groups.frame.iter_rows()
+        head, frame = _as_asked(report.groups, report.question)
+        rows = frame.iter_rows()
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(map(harmless, head))
@@ -53,10 +67,11 @@ def write_xlsx(report: Report, path: Path) -> None:
         book.set_properties({"title": report.title[:255]})
         _summary(book, report)
         if report.groups:
-            _table(book, "Groups", report.groups.heads, report.groups.frame.iter_rows(), report.groups.frame.height)
+            heads, frame = _as_asked(report.groups, report.question)
+            _table(book, "Groups", heads, frame.iter_rows(), frame.height)
         if report.overall:
-            overall = report.overall
-            _table(book, "Groups over all time", overall.heads, overall.frame.iter_rows(), overall.frame.height)
+            heads, frame = _as_asked(report.overall, report.question)
+            _table(book, "Groups over all time", heads, frame.iter_rows(), frame.height)
         _table(book, "Columns", PROFILE_HEAD, profile_rows(report), len(report.profiles))
         top = [(column.name, value, count) for column in report.profiles for value, count in column.top]
         _table(book, "Frequent values", ["column", "value", "rows"], top, len(top))
