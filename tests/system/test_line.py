@@ -309,7 +309,7 @@ def test_what_a_task_logs_and_prints_is_kept_with_its_attempt(stack):
 
 def test_a_message_for_a_kind_that_no_worker_knows_waits_instead_of_failing(stack):
     from jobs.models import Job
-    from jobs.submit.submit import publish_now
+    from jobs.submit.submission import publish_now
 
     job = Job.objects.create(kind="of-tomorrow", title="Of tomorrow", queue="io")
     publish_now([job])

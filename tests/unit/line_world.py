@@ -16,7 +16,7 @@ from jobs.keeper.admit import Admission
 from jobs.keeper.stream import Reader
 from jobs.models import Job, Workflow
 from jobs.submit import cancel, retry, submit
-from jobs.submit.submit import publish_now
+from jobs.submit.submission import publish_now
 from jobs.wire import celery_result, events, keys, scripts
 from jobs.wire.connection import redis_client
 from jobs.workflows import steer

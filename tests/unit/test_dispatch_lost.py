@@ -16,7 +16,7 @@ from jobs.keeper.stream import Reader
 from jobs.models import Job
 from jobs.submit import submit
 from jobs.submit.foreign import drafted_call
-from jobs.submit.submit import accept
+from jobs.submit.submission import accept
 from jobs.wire import keys
 from jobs.wire.connection import redis_client
 
@@ -87,7 +87,7 @@ def test_where_nobody_says_whose_it_is_after_some_time(job, ago, again):
 def by_name():
     """One for a worker of another code base, which took its message minutes ago and acknowledged it at once."""
     drafted = drafted_call("warehouse.count", [1], {}, sending={"queue": "stock", "priority": 6}, via="schedule")
-    accept(drafted.job, [], [], None)
+    accept(drafted)
     reader = Reader()
     while not reader.step(0.1):
         pass

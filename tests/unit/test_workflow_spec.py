@@ -56,7 +56,7 @@ class TestRefusal:
             ({"chain": [add(1, 1, queue=5)]}, "chain[0].queue"),
             ({"chain": [add(1, 1, priority=[])]}, "chain[0].priority"),
             ({"chain": [add(1, 1, priority=True)]}, "chain[0].priority"),
-            ({"chain": [add(1, 1, priority="soon")]}, "chain[0].params.priority"),
+            ({"chain": [add(1, 1, priority="soon")]}, "chain[0].priority"),
             ({"chain": [add(1, 1, title={"a": 1})]}, "chain[0].title"),
             ({"chain": [add(1, 1), add(1, 1, each=5)]}, "chain[1].each"),
             ({"chain": [add(1, 1), add(1, 1, each="all")]}, "chain[1].each"),
