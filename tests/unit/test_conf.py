@@ -3,7 +3,9 @@
 import ast
 from pathlib import Path
 
+import pytest
 from django.conf import UserSettingsHolder, global_settings, settings
+from django.core.exceptions import ImproperlyConfigured
 
 from jobs import conf
 
@@ -29,7 +31,7 @@ def read():
 
 
 def test_every_setting_that_is_read_has_a_default():
-    known = {*dir(global_settings), *conf.DEFAULTS, *OF_EVERY_PROJECT, "CELERY_BROKER_URL"}
+    known = {*dir(global_settings), *conf.DEFAULTS, *OF_EVERY_PROJECT, "CELERY_BROKER_URL", "CELERY_BROKER_USE_SSL"}
     missing = {name: str(path) for name, path in read().items() if name not in known}
     assert not missing, f"give them a value in jobs/conf.py and a line in docs/embedding.md: {missing}"
 
@@ -38,6 +40,19 @@ def test_every_default_is_read_and_explained():
     text = (ROOT / "docs" / "embedding.md").read_text()
     assert not set(conf.DEFAULTS) - set(read())
     assert not [name for name in conf.DEFAULTS if f"`{name}`" not in text]
+
+
+def test_the_brokers_tls_is_followed_or_refused_in_one_line(monkeypatch, tmp_path):
+    project = UserSettingsHolder(global_settings)
+    project.SETTINGS_MODULE, project.BASE_DIR = "shop.settings", tmp_path
+    project.CELERY_BROKER_URL, project.CELERY_BROKER_USE_SSL = "redis://there:1/2", {"ssl_cert_reqs": "none"}
+    monkeypatch.setattr(conf, "settings", project)
+    conf.fill_in()
+    assert project.REDIS_URL.startswith("rediss://there:1/2?ssl_cert_reqs=none")
+    del project.REDIS_URL
+    project.CELERY_BROKER_USE_SSL = {"keyfile": "/k"}
+    with pytest.raises(ImproperlyConfigured, match="cannot be used: keyfile after the"):
+        conf.fill_in()
 
 
 def test_what_a_project_defines_stays_and_the_rest_follows_from_it(monkeypatch, tmp_path):
