@@ -57,7 +57,7 @@ class Scripted:
         answer = script.pop(0) if script else "250 OK"
         if answer == DROP:
             server.transport.abort()
-        if answer.startswith("250"):
+        if answer.startswith("2"):
             envelope.rcpt_tos.append(address)
         return answer
 

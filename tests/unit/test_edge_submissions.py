@@ -271,3 +271,12 @@ def test_a_body_that_breaks_off_makes_no_job():
         with served.client(token) as client:
             assert client.post("/api/v1/jobs", json=number(2)).status_code == 202
     assert [job.params["number"] for job in Job.objects.all()] == [2]
+
+
+def test_a_group_stays_within_its_owners_quota(settings, groups):
+    user, token = person("lena")
+    settings.QUOTA_UNFINISHED = 3
+    with serving(not_django) as served, served.client(token) as client:
+        answers = behind_one(served, client, [number(value) for value in range(1, 6)])
+    assert sorted(answer.status_code for answer in answers) == [202, 202, 429, 429, 429]
+    assert Job.objects.filter(owner=user).count() == 3

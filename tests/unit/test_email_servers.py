@@ -106,3 +106,17 @@ def test_an_answer_to_the_message_that_is_none_leaves_it_unknown(server, ctx):  
 def test_a_message_is_sent_whatever_the_number_of_the_servers_yes(server, ctx):  # noqa: F811
     server.data = ["251 will forward", "200 fine"]
     assert run(ctx, params_of(ctx, PEOPLE))["sent"] == 3
+
+
+@pytest.mark.parametrize("yes", ["250 OK", "251 will forward", "252 cannot check it, and will try", "254 fine"])
+def test_a_recipient_is_taken_whatever_the_number_of_the_servers_yes(server, ctx, yes):  # noqa: F811
+    server.rcpt = {"b@example.com": [yes]}
+    assert run(ctx, params_of(ctx, PEOPLE))["sent"] == 3
+    assert [taken.recipients for taken in server.taken] == [["a@example.com"], ["b@example.com"], ["c@example.com"]]
+
+
+def test_one_recipient_of_many_is_taken_with_such_a_yes(server, ctx):  # noqa: F811
+    server.rcpt = {"a@example.com": ["252 perhaps"], "b@example.net": ["550 no"]}
+    result = run(ctx, params_of(ctx, to="a@example.com, b@example.net"))
+    assert (result["sent"], result["refused"]) == (1, 1)
+    assert [taken.recipients for taken in server.taken] == [["a@example.com"]]

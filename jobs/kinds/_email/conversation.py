@@ -47,7 +47,9 @@ class _Watched:
         except UnicodeError:
             # Nothing was sent: others of the same message, and the next one, still can be.
             self.answers[recip] = (553, b"an address must be in ASCII")
-        return self.answers[recip]
+        code, text = self.answers[recip]
+        # smtplib takes 250 and 251 alone for a yes. So is any other: 252, "cannot check, and will try", and 254.
+        return (250, text) if 200 <= code < 300 else (code, text)
 
     def data(self, msg: Any) -> tuple[int, bytes]:
         self._before_data([address for address in self.answers if self.took(address)])
@@ -65,7 +67,7 @@ class _Watched:
         self.handed_over = self.handed_over or isinstance(s, bytes)
 
     def took(self, address: str) -> bool:
-        return self.answers.get(address, (0,))[0] in (250, 251)
+        return 200 <= self.answers.get(address, (0,))[0] < 300
 
 
 class _Smtp(_Watched, smtplib.SMTP):

@@ -19,7 +19,7 @@ from jobs.kinds._tables.text import names_of
 if TYPE_CHECKING:
     import polars as pl
 
-#: What reading may take in a job: [bytes] of memory, [s] of computing. A million rows of nine columns take 1.1 GB, 28 s.
+#: What reading may take in a job: [bytes] of memory, [s] of computing. A million rows of nine columns: 1.1 GB, 28 s.
 MEMORY, SECONDS = 4 * GB, 600
 
 

@@ -1,12 +1,15 @@
 """POST jobs of several callers at once: each is checked by itself, all are stored in one transaction and published."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from django.db import DatabaseError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
+from jobs.core.errors import OverQuota
 from jobs.models.writing import write
+from jobs.submit import quota
 from jobs.submit.submission import Draft, insert_drafts, publish_now
 from jobs.web.api.accept import accepted, draft_job, submit_job
 from jobs.web.api.body import Body
@@ -48,11 +51,27 @@ def submit_together(requests: Sequence[HttpRequest]) -> list[HttpResponse]:
     turns = [_Turn(request) for request in requests]
     for turn in turns:
         turn.settle(turn.check)
+    _within_quota(turns)
     # In one order everywhere: of two groups that hold the same jobs that are to be there once, none waits for a row of
     # the other's that waits for one of its own.
     if drafts := [(turn, turn.draft) for turn in turns if turn.draft is not None]:
         _store(dict(sorted(drafts, key=lambda one: (one[1].job.kind, one[1].job.unique_key or ""))))
     return [finish(turn.answer) for turn in turns if turn.answer is not None]
+
+
+def _within_quota(turns: Sequence[_Turn]) -> None:
+    """Near an owner's quota each of a group alone would be let in, since none of the others is stored yet."""
+    groups: dict[int, list[_Turn]] = defaultdict(list)
+    for turn in turns:
+        if turn.draft is not None and turn.draft.job.owner_id is not None:
+            groups[turn.draft.job.owner_id].append(turn)
+    for group in groups.values():
+        try:
+            quota.check(group[0].request.user, len(group))
+        except OverQuota:
+            for turn in group:
+                turn.draft = None
+                turn.settle(turn.alone)
 
 
 def _store(drafts: dict[_Turn, Draft]) -> None:
