@@ -52,6 +52,11 @@ class _Unpacked(SimpleUploadedFile):
     notes: Sequence[str] = ()
 
 
+def _is_unpacked(files: Sequence[Any]) -> bool:
+    """Whether it is a workbook of an earlier job, which was kept as CSV."""
+    return bool(files) and files[0].name.lower().endswith(".xlsx.csv")
+
+
 class EmailForm(Kind.Form):
     """The parameters of a mailing; the recipients file is read here, so that nothing unusable is accepted."""
 
@@ -65,6 +70,7 @@ class EmailForm(Kind.Form):
         "Up to 20 MB.",
     )
     encoding, separator, sheet, header = choices.fields()
+    fieldsets = (choices.FIELDSET,)
     unusable_rows = forms.ChoiceField(
         label="Unusable and duplicate rows",
         choices=[(LEAVE_OUT, "Leave them out"), (REFUSE, "Refuse the mailing")],
@@ -140,6 +146,8 @@ class EmailForm(Kind.Form):
         """A workbook is kept as CSV, under a name that still tells where it came from: see `workbook`."""
         files = data.get("recipients")
         if not files or PurePath(files[0].name).suffix.lower() != ".xlsx":
+            if not files or not _is_unpacked(files):
+                data["sheet"] = ""  # a text has none
             return
         try:
             content, facts = workbook.as_csv(content_of(files[0]), Choice.from_params(data))
@@ -222,13 +230,14 @@ class SendEmail(Kind):
         except mailing.Unreadable as error:
             return [("Recipients file", str(error))]
         read = [("Read as", how)] if how else []
-        read += [("Workbook", note) for note in getattr(file, "notes", ())]
+        read += [("Workbook", note) for note in getattr(file, "notes", ()) if not note.endswith(" was read.")]
         letters, suppressed = _unsuppressed(letters)
         left_out = [*left_out, *suppressed]
         if not letters:
             return []
         count = len(letters) if file else len(letters[0].addresses)
-        each = f", one for each usable row of {file.name}" if file else ""
+        name = file.name.removesuffix(".csv") if file and _is_unpacked([file]) else file.name if file else ""
+        each = f", one for each usable row of {name}" if file else ""
         noun = ("message" if file else "recipient") + ("" if count == 1 else "s")
         rows = [("Sends", f"{count:,} {noun}{each}"), ("From", sender_of(params)), *read]
         if left_out:

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 
@@ -58,6 +58,7 @@ class FeedsForm(Kind.Form):
         help_text="Text with one URL a line, CSV with a column “url”, or OPML. Up to 5 MB, 10,000 URLs.",
     )
     encoding, separator, _, header = choices.fields()
+    fieldsets: ClassVar[tuple[choices.Fieldset, ...]] = (choices.FIELDSET,)
     only_changed = forms.BooleanField(
         label="Only what has changed since the last run of this list",
         required=False,

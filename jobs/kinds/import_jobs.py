@@ -41,6 +41,7 @@ class ImportForm(Kind.Form):
         "An empty cell leaves the parameter its default.",
     )
     encoding, separator, sheet, header = choices.fields()
+    fieldsets = (choices.FIELDSET,)
     columns = forms.CharField(
         required=False,
         max_length=10_000,

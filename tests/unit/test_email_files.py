@@ -143,7 +143,8 @@ def test_a_hidden_first_sheet_is_not_mailed_to_and_the_sheet_is_told():
     data = checked("m2-hidden-first-sheet.xlsx")
     assert [letter.to for letter in letters("m2-hidden-first-sheet.xlsx")] == [["new@example.org"]]
     told = SendEmail.preview(data)
-    assert ("Workbook", "The sheet 'Data' was read.") in told
+    assert ("Read as", "sheet 'Data', header on row 1, addresses in email") in told
+    assert told[0] == ("Sends", "1 message, one for each usable row of m2-hidden-first-sheet.xlsx")
     assert ("Workbook", "The workbook has 1 hidden sheet.") in told
     assert data["sheet"] == "Data"
     assert [letter.to for letter in letters("m2-hidden-first-sheet.xlsx", sheet="old list")] == [["old@example.org"]]

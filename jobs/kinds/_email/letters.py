@@ -56,8 +56,7 @@ def letters_of(
             bare.setdefault(address.casefold(), address)
         return [Letter(params["to"], list(bare.values()), params["cc"])] if bare else [], [], ""
     found = mailing_of(params, file, breathe)
-    sheet = f"sheet {params['sheet']!r}, " if params.get("sheet") else ""
-    return letters_to(found.rows, breathe), found.left_out, sheet + found.how
+    return letters_to(found.rows, breathe), found.left_out, found.how
 
 
 def mailing_of(params: Mapping[str, Any], file: bytes, breathe: Callable[[], None] = lambda: None) -> mailing.Mailing:

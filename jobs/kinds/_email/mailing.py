@@ -94,16 +94,20 @@ def read(
         table = TextTable.open(content, choice)
         if doubt := table.in_doubt():
             raise Doubtful(f"Choose the file's encoding, so that nobody gets gibberish. {doubt}.")
-        return _read(table, list(in_subject), list(in_text), breathe)
+        # A workbook comes as CSV of ours, whose form is nobody's concern: its sheet is.
+        how = f"sheet {choice.sheet!r}, header on row {table.header:,}" if choice.sheet else table.how
+        return _read(table, how, list(in_subject), list(in_text), breathe)
     except PermanentError as error:
         raise Unreadable(str(error)) from error
 
 
-def _read(table: TextTable, in_subject: list[str], in_text: list[str], breathe: Callable[[], None]) -> Mailing:
+def _read(
+    table: TextTable, how: str, in_subject: list[str], in_text: list[str], breathe: Callable[[], None]
+) -> Mailing:
     columns = _header(table.heads)
     address_at = _address_column(columns, table)
     where = columns[address_at] or f"column {address_at + 1}"
-    mailing = Mailing([name for name in columns if name], f"{table.how}, addresses in {where}")
+    mailing = Mailing([name for name in columns if name], f"{how}, addresses in {where}")
     seen: dict[str, int] = {}
     checked = {"subject": in_subject, "text": in_text}
     for number, (line, record) in enumerate(table.every_record(), start=1):

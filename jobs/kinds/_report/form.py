@@ -39,6 +39,7 @@ class ReportForm(Kind.Form):
         help_text="CSV, XLSX, JSON Lines or Parquet, up to 500 MB. The first row names the columns.",
     )
     encoding, separator, sheet, header = choices.fields()
+    fieldsets = (choices.FIELDSET,)
     since = forms.CharField(
         required=False,
         initial="7d",

@@ -57,6 +57,12 @@ class Choice:
 AS_FOUND = Choice()
 
 
+#: Title and names of the fields.
+Fieldset = tuple[str, tuple[str, ...]]
+#: Folded on pages: what is read by itself as a rule is not in the way of those who send letters.
+FIELDSET: Fieldset = ("How the table is read", ("encoding", "separator", "sheet", "header"))
+
+
 def fields() -> tuple[forms.Field, ...]:
     """The form fields encoding, separator, sheet and header."""
     return (

@@ -5,9 +5,12 @@ from typing import Any
 
 from django import forms
 
+from jobs.kinds._tables import choices
 from jobs.kinds.feeds import FeedsForm, FetchFeeds
 from jobs.workflows.ready import Ready, _mail, ids
 
+#: How the list's file is read.
+READ = ("encoding", "separator", "header")
 HOW = ("at_once", "timeout", "max_size", "max_redirects")
 
 
@@ -18,7 +21,7 @@ class FeedsMailForm(_mail.MailForm, FeedsForm):
     title = forms.CharField(label="Title of the report", max_length=150, initial="What the feeds hold")
     subject = _mail.subject_field("What the feeds hold")
     text = _mail.text_field("Hello,\n\nthe report on the feeds is attached. It is also kept at\n${link}")
-    fieldsets = (("How to fetch", HOW), _mail.FIELDSET)
+    fieldsets = (("How to fetch", HOW), choices.FIELDSET, _mail.FIELDSET)
 
 
 class Feeds(Ready):
@@ -35,7 +38,11 @@ class Feeds(Ready):
         return [*FetchFeeds.preview(cleaned), ("Report", cleaned["title"]), *_mail.rows(cleaned)]
 
     def spec(self, cleaned: Mapping[str, Any]) -> dict[str, Any]:
-        fetch = {"urls": cleaned["urls"], "file": ids(cleaned["file"]), **{name: cleaned[name] for name in HOW}}
+        fetch = {
+            "urls": cleaned["urls"],
+            "file": ids(cleaned["file"]),
+            **{name: cleaned[name] for name in (*HOW, *READ)},
+        }
         report = {
             "table": "${files:items.jsonl}", "title": cleaned["title"], "group_by": "feed", "bad_values": "missing",
             "formats": ["pdf"],
