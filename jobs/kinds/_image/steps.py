@@ -5,6 +5,7 @@ an image is never in memory as a whole unless a step needs all of it (rotation).
 """
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,9 @@ from jobs.kinds._image.sizes import Size
 from jobs.kinds._zip.reading import Unusable
 
 _ENDLESS = 10_000_000  # libvips' largest coordinate, for a side that is not limited
+_ORIENTATION, _XMP = "orientation", "xmp-data"
+#: As an attribute or an element of its own; after it comes the number.
+_XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>\s*))[2-8]""")
 _EDGE = 0.15  # of a letter's height: distance of the watermark from the border
 _ACROSS = {"left": 0.0, "center": 0.5, "right": 1.0}
 _DOWN = {"top": 0.0, "middle": 0.5, "bottom": 1.0}
@@ -108,20 +112,26 @@ def read(work: Work) -> None:
     if pages := _more_pages(header):
         work.notes.append(f"Only the first of {pages} frames was used.")
     if len(work.sizes) > 1:
-        _read_for_several(work, header)
-        return
-    if work.shrinks_on_load:
+        work.image = _read_for_several(work, header)
+    elif work.shrinks_on_load:
         width, height, options = _box(work, swapped=work.turn % 180 == 90)
         check_made(*_outcome(*_sides_as_shown(header, work), work))
         work.image = pyvips.Image.thumbnail(path, width, height=height, fail_on="error", **options)
-        return
+    else:
+        work.image = _read_whole(work, header)
+    work.image = _told_upright(work.image)
+
+
+def _read_whole(work: Work, header: Any) -> Any:
+    import pyvips
+
     upright = int(header.get("orientation")) in (1, 2) if "orientation" in header.get_fields() else True
     needs_all = not upright or work.turn or work.params.get("flip") in ("vertical", "both")
-    image = pyvips.Image.new_from_file(path, access="random" if needs_all else "sequential", fail_on="error")
-    work.image = image.autorot()
+    access = "random" if needs_all else "sequential"
+    return pyvips.Image.new_from_file(str(work.path), access=access, fail_on="error").autorot()
 
 
-def _read_for_several(work: Work, header: Any) -> None:
+def _read_for_several(work: Work, header: Any) -> Any:
     """Decoded once for all sizes, and with no more pixels than twice what the largest needs.
 
     Twice, as libvips keeps it where it shrinks on load: to shrink by less a second time would be seen.
@@ -133,10 +143,9 @@ def _read_for_several(work: Work, header: Any) -> None:
     scale = 2 * max(_scale(*sides, size, work.params) for size in work.sizes) if work.only_shrinks else 1.0
     if scale < 1:
         width, height = (math.ceil(side * scale) for side in (sides[::-1] if work.turn % 180 == 90 else sides))
-        work.image = _held(pyvips.Image.thumbnail(str(work.path), width, height=height, fail_on="error", size="down"))
-    else:
-        image = pyvips.Image.new_from_file(str(work.path), access="sequential", fail_on="error")
-        work.image = _held(image).autorot()
+        return _held(pyvips.Image.thumbnail(str(work.path), width, height=height, fail_on="error", size="down"))
+    image = pyvips.Image.new_from_file(str(work.path), access="sequential", fail_on="error")
+    return _computed(image).autorot()
 
 
 def crop(work: Work) -> None:
@@ -301,12 +310,36 @@ def _whole(work: Work) -> Any:
 
 
 def _held(image: Any) -> Any:
-    """The image computed, into a temporary file that goes with it."""
+    """An upright image computed, into a temporary file that goes with it."""
+    return _told_upright(_computed(image))
+
+
+def _computed(image: Any) -> Any:
     import pyvips
 
     held = pyvips.Image.new_temp_file("%s.v")
     image.write(held)
     return held
+
+
+def _told_upright(image: Any) -> Any:
+    """An upright image, of which nothing says otherwise.
+
+    libvips turns a picture and forgets its orientation, but finds it anew in the EXIF of the temporary file that the
+    picture is kept in: it would turn it once more, or leave that to viewers. XMP may have it too.
+    """
+    import pyvips
+
+    image = image.copy()
+    for name in (_ORIENTATION, f"exif-ifd0-{_ORIENTATION.capitalize()}"):
+        if name in image.get_fields():
+            image.remove(name)
+    if _XMP in image.get_fields():
+        told = image.get(_XMP)
+        upright = _XMP_ORIENTATION.sub(rb"\g<1>1", told)
+        if upright != told:
+            image.set_type(pyvips.GValue.blob_type, _XMP, upright)
+    return image
 
 
 def _box(work: Work, swapped: bool = False) -> tuple[int, int, dict[str, Any]]:
