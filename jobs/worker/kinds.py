@@ -8,7 +8,7 @@ from typing import Any
 from celery import Task, current_task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 
-from jobs.core.errors import NoRoom
+from jobs.core.errors import NoRoom, PermanentError
 from jobs.core.fields import secret_fields
 from jobs.core.kind import Kind
 from jobs.core.outage import unwritable
@@ -33,6 +33,8 @@ class Pooled(Task):
     pool = ""
     # Whatever the project has for its own tasks: of a kind its policy decides.
     reject_on_worker_lost = retry_on_worker_lost = False
+    # What the submitter is told, such as a file that cannot be read, is no fault of the worker's: one line in its log.
+    throws = (PermanentError,)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         if not {"queue", "exchange", "routing_key"} & options.keys():
