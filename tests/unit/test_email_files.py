@@ -181,3 +181,7 @@ def test_hidden_rows_are_told(tmp_path):
         sheet.set_row(2, options={"hidden": True})
     told = SendEmail.preview(checked("x.xlsx", path.read_bytes()))
     assert ("Workbook", "1 row is hidden in the sheet and was read too (a filter is set).") in told
+
+
+def test_a_sharp_s_stays_the_domain_that_it_names():
+    assert [letter.to for letter in letters("m1-sharp-s.csv")] == [["nina@xn--strae-oqa.example"]]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from jobs.kinds._image import sequences
 from jobs.kinds._image.limits import check_made, check_taken
 from jobs.kinds._image.sizes import Size
 from jobs.kinds._zip.reading import Unusable
@@ -105,11 +106,14 @@ def read(work: Work) -> None:
     """Open the file upright (EXIF orientation applied), already in the size asked for where that is cheaper."""
     import pyvips
 
+    head = sequences.head_of(work.path)
+    if sequences.is_sequence(head):
+        work.path = sequences.picture_of(work.path, work.folder)
     path = str(work.path)
     header = pyvips.Image.new_from_file(path, access="sequential")
     check_taken(header)
     work.deep = header.format == "ushort" and work.target in DEEP
-    if pages := _more_pages(header):
+    if pages := _more_pages(header) or sequences.frames(head):
         work.notes.append(f"Only the first of {pages} frames was used.")
     if len(work.sizes) > 1:
         work.image = _read_for_several(work, header)

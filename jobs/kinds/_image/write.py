@@ -101,9 +101,13 @@ def reason(error: Exception) -> str:
 
     Raises OSError where it was this machine that failed, not the file.
     """
-    told = re.sub(r"(?<!\S)/\S*/", "", str(getattr(error, "detail", error)))  # without the folders of this machine
+    told = str(getattr(error, "detail", error))
+    # Without the folders of this machine, in quotation marks or bare.
+    told = re.sub(r"""(?<![^\s"'(])/[^\s"']*/""", "", re.sub(r'"/[^"]*/', '"', told))
     lines = [line.strip() for line in told.splitlines() if line.strip()]
     text = "; ".join(dict.fromkeys(lines))[:300]
     if "No space left" in text or "write error" in text:
         raise OSError(errno.ENOSPC, f"The result could not be written: {text}") from error
+    if "is not a known file format" in text:
+        return "It cannot be read: its first bytes are those of an image, and what follows is none."
     return f"It is damaged or cut short ({text})." if text else "It is damaged or cut short."
