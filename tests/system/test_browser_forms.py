@@ -10,7 +10,10 @@ def test_a_bad_form_names_its_fields_and_keeps_what_was_written(stack, browser, 
     tab = context.new_page()
     tab.goto("/new/email")
     tab.get_by_label("To", exact=True).fill("nobody")
-    tab.get_by_label("Text", exact=True).fill("Kept.")
+    # What will happen is told beside the form, above the button: while it comes, the button moves.
+    with tab.expect_response(lambda answer: "/preview" in answer.url):
+        tab.get_by_label("Text", exact=True).fill("Kept.")
+    expect(tab.get_by_text("Still to fill in: Subject.")).to_be_visible()
     tab.locator("[data-submit]").click()
     expect(tab.locator(".error-summary")).to_be_visible()
     expect(tab.get_by_label("To", exact=True)).to_have_attribute("aria-invalid", "true")

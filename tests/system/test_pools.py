@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from celery.result import AsyncResult
 from django_celery_results.models import TaskResult
+from redis import ConnectionError
 
 from jobs.submit import submit, submit_many
 from jobsite.celery import app
@@ -19,8 +20,12 @@ def stats(node, seconds=40):
     """A worker's own account of itself, once it answers."""
 
     def ask():
-        # Another Redis connection for each try: the first after a restart of Redis fails.
-        found = app.control.inspect(timeout=1.0, pattern=f"{node}@*", matcher="glob").stats() or {}
+        # Another Redis connection for each try: the first after a restart of Redis fails, with an error or an answer of
+        # nobody.
+        try:
+            found = app.control.inspect(timeout=1.0, pattern=f"{node}@*", matcher="glob").stats() or {}
+        except ConnectionError:
+            return None
         return next(iter(found.values()), None)
 
     return wait_for(ask, seconds, f"{node} to answer")
